@@ -1,0 +1,115 @@
+"""How a tree of files becomes components: the two kinds of detector and what they say.
+
+A *structure* detector reads a file in which somebody declared components (`iarnet.yaml`, compose, Procfile …).
+An *ecosystem* looks at one folder and says what kind of program lives there. The engine joins the two:
+declared facts win, an ecosystem fills what is missing, and a contradiction becomes a warning.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from iarnet.models.analysis import Warning
+from iarnet.models.component import ComponentKind, EnvVar, HealthCheck, Port, Volume
+from iarnet.models.edge import Edge
+from iarnet.models.resources import Resources
+
+
+class Files(Protocol):
+    """A bounded, cached, read-only view of a tree. Paths are relative, with `/`, without `./`."""
+
+    def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
+        """Paths of files below `root` (full paths, sorted), vendored and generated folders left out."""
+        ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def text(self, path: str) -> str | None:
+        """The file as text (UTF-8, errors replaced), at most 1 MB; None when there is none or it is binary."""
+        ...
+
+    def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterable["Match"]:
+        """Lines that match the regular expression, within a bound on bytes read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Match:
+    path: str
+    line: int
+    text: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Clue:
+    """Why: `field` is a field of Component (or of the profile), `file:line` where it is written."""
+
+    field: str
+    value: str
+    file: str
+    line: int | None = None
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What an ecosystem says of the folder `root`.
+
+    `dependencies` are normalised package names of the ecosystem (to see drivers of databases and brokers);
+    `env` the settings that the code reads; `recipe` a complete generated Dockerfile whose build context is
+    `context`.
+    """
+
+    root: str
+    language: str
+    framework: str | None = None
+    kind: ComponentKind = "web"
+    start_command: str | None = None
+    ports: tuple[Port, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    health: HealthCheck | None = None
+    resources: Resources | None = None
+    dependencies: frozenset[str] = frozenset()
+    recipe: str | None = None
+    context: str = "."
+    clues: tuple[Clue, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    runnable: bool = True
+    workers: tuple["Profile", ...] = ()
+    """Further programs in the same folder, a Celery worker beside a web server for example."""
+
+
+class Ecosystem(Protocol):
+    name: str
+
+    def recognise(self, files: Files, root: str, start: str | None = None) -> Profile | None:
+        """None when this folder is of another kind. `start`: a declared start command that wins over our guess."""
+        ...
+
+
+@dataclass
+class Declared:
+    """A component as a structure detector reads it: only what is declared, by field name of Component."""
+
+    name: str
+    root: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    clues: list[Clue] = field(default_factory=list)
+
+
+@dataclass
+class Structure:
+    components: list[Declared] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    edge_clues: list[Clue] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
+    volumes: list[Volume] = field(default_factory=list)
+
+
+class StructureDetector(Protocol):
+    name: str
+
+    def read(self, files: Files) -> Structure | None:
+        """None when the tree has no such file. Raises `InvalidComponent` with file and line for a broken one."""
+        ...

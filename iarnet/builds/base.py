@@ -1,0 +1,12 @@
+"""Making images."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from iarnet.models.image import BuildRequest, BuildResult
+
+
+class Builder(Protocol):
+    async def build(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildResult:
+        """Build unless the tag exists already. Raises `BuildFailed` with the last lines and the failing step."""
+        ...

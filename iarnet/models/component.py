@@ -1,0 +1,101 @@
+"""A unit of deployment, as analysis finds it and a revision fixes it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from iarnet.models.base import ComponentName, Value
+from iarnet.models.resources import MIB, Resources
+
+ComponentKind = Literal["web", "api", "worker", "database", "cache", "queue", "job", "static"]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=256)]
+
+
+class Port(Value):
+    """A port that the component listens on; `publish` asks for an address outside the app's network.
+
+    `publish="auto"` takes a free host port and keeps it; `"prefer"` takes `host_port` when it is free and any
+    other one when it is not; `"exact"` takes `host_port` or refuses.
+    """
+
+    port: int = Field(ge=1, le=65535)
+    protocol: Literal["http", "grpc", "websocket", "tcp", "udp"] = "http"
+    publish: Literal["no", "auto", "prefer", "exact"] = "no"
+    host_port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class HealthCheck(Value):
+    """When an instance counts as ready, and as hanging afterwards (`retries` failures in a row)."""
+
+    type: Literal["http", "tcp", "command", "none"] = "tcp"
+    path: str = "/"
+    port: int | None = None
+    command: tuple[str, ...] = ()
+    interval_s: float = Field(default=10.0, gt=0)
+    timeout_s: float = Field(default=5.0, gt=0)
+    start_period_s: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=3, ge=1)
+
+
+class EnvVar(Value):
+    """One setting. `value` may contain `{secret}`, which stands for the secret that `secret` names.
+
+    A name without value and secret is what the code reads and nobody has set: `required` says whether it
+    can start without.
+    """
+
+    name: EnvName
+    value: str | None = None
+    secret: str | None = None
+    required: bool = False
+
+
+class Volume(Value):
+    """A named directory that survives its instances. `name` is unique within the component."""
+
+    name: ComponentName
+    path: str = Field(pattern=r"^/")
+    read_only: bool = False
+
+
+class Build(Value):
+    """How the image of a component is made from the tree at `context` (a path within the repository).
+
+    With `dockerfile` (a path within the repository) the repository says how; with `recipe`, the text of a
+    generated Dockerfile, we do.
+    """
+
+    context: str = "."
+    dockerfile: str | None = None
+    recipe: str | None = None
+    target: str | None = None
+    args: dict[str, str] = {}
+
+
+class Component(Value):
+    """Exactly one of `image` and `build` is set."""
+
+    name: ComponentName
+    kind: ComponentKind
+    language: str | None = None
+    framework: str | None = None
+    root: str = "."
+    image: str | None = None
+    build: Build | None = None
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    start_command: str | None = None
+    ports: tuple[Port, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    health: HealthCheck | None = None
+    resources: Resources = Resources(cpu_millis=250, memory_bytes=256 * MIB)
+    volumes: tuple[Volume, ...] = ()
+    replicas: int = Field(default=1, ge=0, le=100)
+    user: str | None = None
+    capabilities: tuple[str, ...] = ()
+    working_dir: str | None = None
+
+    @property
+    def port(self) -> Port | None:
+        """The port that others mean when they only name the component."""
+        return self.ports[0] if self.ports else None

@@ -1,0 +1,62 @@
+"""The difference between desired and actual, as data."""
+
+from typing import Literal
+
+from iarnet.models.base import AppName, Value
+from iarnet.models.edge import Condition
+from iarnet.models.image import BuildRequest
+from iarnet.models.instance import InstanceSpec
+from iarnet.models.placement import Placement
+
+Cause = Literal[
+    "deploy", "heal", "scale", "migrate", "rollback", "retry", "fork", "recover", "stop", "start", "delete"
+]
+OperationKind = Literal["build", "deploy", "ready", "remove", "release"]
+
+
+class Operation(Value):
+    """One effect. It runs when every operation in `after` has ended well.
+
+    `build` makes an image; `deploy` creates or adopts an instance and waits until it is `until`; `ready` waits
+    for one that is deployed already; `remove` ends an instance; `release` removes what an app has on a provider
+    besides instances: its network and, where `volumes` says so, its data.
+    """
+
+    id: str
+    kind: OperationKind
+    component: str = ""
+    provider_id: str = ""
+    queue: str = ""
+    instance: str = ""
+    spec: InstanceSpec | None = None
+    build: BuildRequest | None = None
+    until: Condition = "healthy"
+    volumes: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Kept(Value):
+    """An instance that is already what it should be."""
+
+    instance: str
+    component: str
+    provider_id: str
+    reason: str = "unchanged"
+
+
+class Plan(Value):
+    """What `iarnet plan` prints and a change executes. `notes` are things a person should know before."""
+
+    app: AppName
+    revision: int
+    previous_revision: int = 0
+    cause: Cause
+    operations: tuple[Operation, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    placement: Placement = Placement()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.operations
