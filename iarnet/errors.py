@@ -36,6 +36,7 @@ IarnetError
 │   ├── InstanceExited
 │   └── NotReady
 ├── Cancelled           409  somebody cancelled it
+├── StoreUnavailable    503  the database does not answer (retryable)
 └── Missing             503  a part of this machine that is needed and not there
 """
 
@@ -220,6 +221,11 @@ class NotReady(InstanceFailed):
 
 class Cancelled(IarnetError):
     status = 409
+
+
+class StoreUnavailable(IarnetError):
+    status = 503
+    retryable = True
 
 
 class Missing(IarnetError):

@@ -19,17 +19,23 @@ class Files(Protocol):
     """A bounded, cached, read-only view of a tree. Paths are relative, with `/`, without `./`."""
 
     def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
-        """Paths of files below `root` (full paths, sorted), vendored and generated folders left out."""
+        """Paths of files below `root` (full paths, sorted), vendored and generated folders left out.
+
+        `depth` 1: only files directly in `root`; 2: also those in its folders; None: all.
+        """
         ...
 
-    def exists(self, path: str) -> bool: ...
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file, also in a folder that `paths` leaves out."""
+        ...
 
     def text(self, path: str) -> str | None:
         """The file as text (UTF-8, errors replaced), at most 1 MB; None when there is none or it is binary."""
         ...
 
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterable["Match"]:
-        """Lines that match the regular expression, within a bound on bytes read."""
+        """Every match of the regular expression within a line (several a line are several), within a bound on
+        bytes read. Lines above 2,000 characters are passed over."""
         ...
 
 
@@ -108,7 +114,10 @@ class Structure:
 
 
 class StructureDetector(Protocol):
+    """`whole`: its file describes a whole application (compose), not just how one folder runs (Procfile)."""
+
     name: str
+    whole: bool
 
     def read(self, files: Files) -> Structure | None:
         """None when the tree has no such file. Raises `InvalidComponent` with file and line for a broken one."""

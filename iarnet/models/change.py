@@ -130,7 +130,7 @@ class ChangeResult(Value):
 
 
 class Deployment(Value):
-    """One execution of a plan. `id` is `{app}.{number}`."""
+    """One execution of a plan. `id` is `{app}.{number}`; `node` is where sources are read and images built."""
 
     id: str
     app: AppName
@@ -139,6 +139,7 @@ class Deployment(Value):
     cause: Cause
     workflow_id: str
     run_id: str
+    node: str = ""
     status: DeploymentStatus = "running"
     revision: int = 0
     previous_revision: int = 0
@@ -155,6 +156,7 @@ class Begin(Value):
     cause: Cause
     workflow_id: str
     run_id: str
+    node: str = ""
     git: GitSource | None = None
 
 
@@ -170,3 +172,12 @@ class RestartRequest(Value):
     """Restart in place; without `component`, every one of the app."""
 
     component: str = ""
+
+
+class ReplayReport(Value):
+    """Whether today's code takes the decisions that a recorded run took; `difference` says where it would not."""
+
+    workflow_id: str
+    run_id: str
+    same: bool
+    difference: str = ""

@@ -66,12 +66,16 @@ class ProviderHealth(Value):
 
 
 class ProviderState(Value):
-    """The last that was seen of a provider: what placement works on."""
+    """The last that was seen of a provider: what placement works on.
+
+    `reserved` is the sum of the leases on it, `ours` what our instances really use.
+    """
 
     info: ProviderInfo
     status: ProviderStatus
     capacity: Capacity
     reserved: Resources = Resources()
+    ours: Resources = Resources()
     health: ProviderHealth
     seen_at: Time
 

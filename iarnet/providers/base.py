@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from iarnet.models.component import HealthCheck
+from iarnet.models.component import EnvVar, HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.resources import Capacity
@@ -16,6 +16,18 @@ class ImageSource(Protocol):
 
     def export(self, image: str) -> AsyncIterator[bytes]:
         """The image as a `docker save` archive, in chunks."""
+        ...
+
+
+class SecretReader(Protocol):
+    """The part of `Secrets` that an adapter needs, right before it uses a value."""
+
+    async def get(self, name: str) -> str:
+        """Raises `NotFound`."""
+        ...
+
+    async def resolve(self, env: EnvVar) -> str | None:
+        """The value with the secret in its place. Raises `NotFound` when the secret is gone."""
         ...
 
 

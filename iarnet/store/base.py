@@ -1,5 +1,11 @@
-"""What the node remembers. Two implementations of one SQL schema: SQLite and PostgreSQL."""
+"""What the node remembers. Two implementations of one SQL schema: SQLite and PostgreSQL.
 
+Every call is one transaction. All raise `StoreUnavailable` (retryable) when the database does not answer, and
+those that record something of an app `NotFound` when the app is gone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from iarnet.models.analysis import Analysis
@@ -12,10 +18,16 @@ from iarnet.models.provider import ProviderRegistration, ProviderState
 from iarnet.models.resources import Resources
 from iarnet.models.source import GitSource, Source
 
+Clock = Callable[[], datetime]
+
 
 class Apps(Protocol):
     async def create(self, name: str, git: GitSource, title: str = "") -> App:
-        """Raises `AlreadyExists` when the name is taken by another source; the same source is returned as is."""
+        """The new app, or the one that has this name and repository.
+
+        That takes the ref, the folder and, when one is given, the credential of `git`. Raises `AlreadyExists`
+        when the name is taken by another repository, `InvalidInput` when it can't be a name.
+        """
         ...
 
     async def get(self, name: str) -> App:
@@ -28,14 +40,19 @@ class Apps(Protocol):
         """With `epoch`, raises `StaleEpoch` when a newer change has begun."""
         ...
 
-    async def set_running(self, name: str, revision: int, commit: str, epoch: int) -> None: ...
+    async def set_running(self, name: str, revision: int, commit: str, epoch: int) -> None:
+        """Status `running` at this revision. Raises `StaleEpoch`."""
+        ...
 
     async def set_settings(self, name: str, settings: Settings) -> None: ...
 
     async def set_git(self, name: str, git: GitSource) -> None: ...
 
     async def delete(self, name: str) -> None:
-        """The app and everything that is recorded of it, but its events and deployments."""
+        """The app and everything that is recorded of it, but its events, deployments and secrets.
+
+        An app of the same name that is made later goes on with its numbers and epochs.
+        """
         ...
 
 
@@ -45,17 +62,25 @@ class Facts(Protocol):
     async def begin(self, begin: Begin) -> Deployment:
         """Raise the app's epoch and record the deployment; the same `run_id` gives the same deployment again.
 
-        Creates the app when `begin.git` is given and there is none.
+        Creates the app when `begin.git` is given and there is none; otherwise as `Apps.create`. Sets the app's
+        status by the cause, and marks an older deployment that still runs as failed: its run was terminated.
+        Raises `NotFound`, `AlreadyExists`.
         """
         ...
 
     async def finish(
         self, deployment_id: str, status: DeploymentStatus, progress: Progress, failure: Failure | None
-    ) -> None: ...
+    ) -> None:
+        """Again with the same status changes nothing. Raises `StaleEpoch` when a newer deployment has begun."""
+        ...
 
-    async def save_progress(self, deployment_id: str, progress: Progress) -> None: ...
+    async def save_progress(self, deployment_id: str, progress: Progress) -> None:
+        """Ignored once it is finished. Raises `StaleEpoch` when a newer deployment has begun."""
+        ...
 
-    async def deployment(self, deployment_id: str) -> Deployment: ...
+    async def deployment(self, deployment_id: str) -> Deployment:
+        """Raises `NotFound`."""
+        ...
 
     async def deployments(self, app: str, limit: int = 50) -> list[Deployment]:
         """Newest first."""
@@ -76,7 +101,7 @@ class Facts(Protocol):
     async def analysis(self, app: str, tree: str) -> Analysis | None: ...
 
     async def save_revision(self, revision: Revision) -> None:
-        """Immutable: saving a number again with other content raises `Conflict`."""
+        """Immutable: saving a number again with other content (the time aside) raises `Conflict`."""
         ...
 
     async def revision(self, app: str, number: int) -> Revision | None: ...
@@ -85,29 +110,48 @@ class Facts(Protocol):
         """Newest first."""
         ...
 
-    async def add_event(self, event: Event) -> Event: ...
+    async def add_event(self, event: Event) -> Event:
+        """With its number: greater than that of every event that a reader can have seen."""
+        ...
 
-    async def events(self, app: str | None = None, after: int = 0, limit: int = 200) -> list[Event]: ...
+    async def events(self, app: str | None = None, after: int = 0, limit: int = 200) -> list[Event]:
+        """Oldest first, those with a greater number than `after`."""
+        ...
 
-    async def save_build_log(self, app: str, component: str, image: str, lines: tuple[str, ...]) -> None: ...
+    async def save_build_log(self, app: str, component: str, image: str, lines: tuple[str, ...]) -> None:
+        """Replaces the component's earlier one; the last 2,000 lines are kept."""
+        ...
 
-    async def build_log(self, app: str, component: str) -> tuple[str, ...]: ...
+    async def build_log(self, app: str, component: str) -> tuple[str, ...]:
+        """Empty when there is none."""
+        ...
 
 
 class Instances(Protocol):
     """Intent and last known fact of each instance. A row is there before the provider is called."""
 
     async def intend(self, spec: InstanceSpec, provider_id: str) -> None:
-        """Raises `StaleEpoch`."""
+        """Raises `StaleEpoch` when a newer change of the app has begun, `NotFound` when the app is gone."""
         ...
 
-    async def spec(self, name: str) -> InstanceSpec | None: ...
+    async def spec(self, name: str) -> InstanceSpec | None:
+        """As it was intended last."""
+        ...
 
-    async def record(self, instance: Instance) -> None: ...
+    async def record(self, instance: Instance) -> None:
+        """The newest stays: what tells of an older epoch or an earlier start is ignored.
 
-    async def list(self, app: str | None = None, provider_id: str | None = None) -> list[Instance]: ...
+        So is an instance that nobody intended there, or that was forgotten: a late event brings nothing back.
+        """
+        ...
 
-    async def forget(self, name: str) -> None: ...
+    async def list(self, app: str | None = None, provider_id: str | None = None) -> list[Instance]:
+        """As recorded last; `pending` when the provider has not said anything yet."""
+        ...
+
+    async def forget(self, name: str, provider_id: str | None = None) -> None:
+        """With `provider_id`, only there: during a move the same name is on two providers."""
+        ...
 
 
 class ProviderRows(Protocol):
@@ -117,9 +161,13 @@ class ProviderRows(Protocol):
 
     async def registrations(self) -> list[ProviderRegistration]: ...
 
-    async def unregister(self, provider_id: str) -> None: ...
+    async def unregister(self, provider_id: str) -> None:
+        """Also its state. Nothing there is fine."""
+        ...
 
-    async def save_state(self, state: ProviderState) -> None: ...
+    async def save_state(self, state: ProviderState) -> None:
+        """The one seen last stays."""
+        ...
 
     async def states(self) -> list[ProviderState]: ...
 
@@ -128,22 +176,30 @@ class Ledger(Protocol):
     """Who may use how much of which provider. One transaction a call, never oversubscribed."""
 
     async def reserve(self, leases: list[Lease], limits: dict[str, Resources]) -> None:
-        """All or none. `limits` maps provider to what it has for us. Idempotent by lease id.
+        """All or none. `limits` maps provider to what it has for us: memory, storage and GPU are counted.
 
-        Raises `NoRoom` naming the provider and what is short.
+        Idempotent by lease id: again replaces it, keeps it active when it is, and never refuses what it holds
+        already. Raises `NoRoom` naming the provider and what is short.
         """
         ...
 
-    async def activate(self, lease_id: str) -> None: ...
+    async def activate(self, lease_id: str) -> None:
+        """From now on it doesn't expire. Raises `NotFound` when it did and somebody has reserved there since."""
+        ...
 
-    async def release(self, lease_ids: list[str]) -> None: ...
+    async def release(self, lease_ids: list[str]) -> None:
+        """Nothing there is fine."""
+        ...
 
     async def leases(self, provider_id: str | None = None, app: str | None = None) -> list[Lease]:
         """Expired reservations are not among them."""
         ...
 
     async def claim_port(self, provider_id: str, app: str, key: str, port: int) -> bool:
-        """`key` is `{component}/{port}/{protocol}`. False when another app or key holds the port."""
+        """`key` is `{component}/{port}/{protocol}`. False when another app or key holds the port.
+
+        A key holds one port per provider: claiming another one gives the first back.
+        """
         ...
 
     async def ports(self, provider_id: str) -> dict[int, tuple[str, str]]:
@@ -155,11 +211,30 @@ class Ledger(Protocol):
         ...
 
 
+class SecretRows(Protocol):
+    """Sealed values; only `iarnet.secrets` can open them."""
+
+    async def put(self, name: str, sealed: bytes) -> None:
+        """Replaces what has the name."""
+        ...
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def delete(self, prefix: str) -> None:
+        """All whose name begins so, upper and lower case told apart."""
+        ...
+
+    async def names(self, prefix: str = "") -> list[str]:
+        """Sorted."""
+        ...
+
+
 class Store(Protocol):
     apps: Apps
     facts: Facts
     instances: Instances
     providers: ProviderRows
     ledger: Ledger
+    secrets: SecretRows
 
     async def aclose(self) -> None: ...

@@ -1,0 +1,84 @@
+"""Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
+
+from temporalio import activity
+
+from activities.heartbeat import heartbeating
+from activities.readiness import wait_until
+from iarnet.errors import IarnetError
+from iarnet.models.instance import Instance, InstanceSpec, LogQuery
+from iarnet.models.work import Effect
+from iarnet.providers.base import ImageSource, Provider, Providers
+from iarnet.store.base import Store
+
+_LAST_LINES = 30
+
+
+class Deploying:
+    def __init__(self, store: Store, providers: Providers, images: ImageSource) -> None:
+        self._store = store
+        self._providers = providers
+        self._images = images
+
+    @activity.defn
+    async def deploy_instance(self, effect: Effect) -> Instance:
+        """Create or adopt the instance, and wait until it is what the operation asks for."""
+        spec = effect.operation.spec
+        assert spec is not None, "a deploy operation carries its spec"
+        provider = self._providers.get(effect.operation.provider_id)
+        async with heartbeating():
+            await self._store.instances.intend(spec, provider.info.id)
+            try:
+                await provider.ensure_image(spec.image, self._images)
+                instance = await provider.deploy(spec)
+                await self._store.instances.record(instance)
+                return await self._settled(effect, provider, spec)
+            except IarnetError as error:
+                error.component = error.component or spec.component
+                error.log = error.log or await _last_lines(provider, spec.name)
+                raise
+
+    @activity.defn
+    async def await_instance(self, effect: Effect) -> Instance:
+        """Wait for an instance that another operation has started."""
+        spec = effect.operation.spec
+        assert spec is not None, "a ready operation carries its spec"
+        provider = self._providers.get(effect.operation.provider_id)
+        async with heartbeating():
+            try:
+                return await self._settled(effect, provider, spec)
+            except IarnetError as error:
+                error.component = spec.component
+                error.log = error.log or await _last_lines(provider, spec.name)
+                raise
+
+    @activity.defn
+    async def remove_instance(self, effect: Effect) -> None:
+        """Stop and remove it, then forget its row and what it had reserved."""
+        operation = effect.operation
+        provider = self._providers.get(operation.provider_id)
+        async with heartbeating():
+            await provider.remove(operation.instance, effect.epoch)
+            await self._store.instances.forget(operation.instance)
+            await self._store.ledger.release([operation.instance])
+
+    @activity.defn
+    async def release_provider(self, effect: Effect) -> None:
+        """Remove what is left of the app on a provider besides instances."""
+        operation = effect.operation
+        provider = self._providers.get(operation.provider_id)
+        async with heartbeating():
+            await provider.release(effect.app, effect.epoch, operation.volumes)
+
+    async def _settled(self, effect: Effect, provider: Provider, spec: InstanceSpec) -> Instance:
+        instance = await wait_until(provider, spec, effect.operation.until)
+        await self._store.instances.record(instance)
+        await self._store.ledger.activate(spec.name)
+        return instance
+
+
+async def _last_lines(provider: Provider, name: str) -> tuple[str, ...]:
+    """What a dead instance said last; a provider that can't tell has nothing to add to the error."""
+    try:
+        return tuple([line.text async for line in provider.logs(name, LogQuery(tail=_LAST_LINES))])
+    except IarnetError:
+        return ()

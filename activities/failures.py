@@ -1,0 +1,87 @@
+"""Errors on their way through Temporal: one place that turns ours into its, and back."""
+
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, TimeoutType
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from iarnet.errors import IarnetError, error_from
+from iarnet.models.change import Failure
+from iarnet.secrets.base import Secrets
+
+
+def application_error(error: IarnetError) -> ApplicationError:
+    """Typed by the error's code, with its details; retried only when the error says so."""
+    return ApplicationError(error.message, error.details(), type=error.code, non_retryable=not error.retryable)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a person should read of an error that came out of an activity, a child workflow or our own code."""
+    if isinstance(error, IarnetError):
+        return _failure(error)
+    cause = _innermost(error)
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        return _failure(error_from(cause.details[0]))
+    if isinstance(cause, TimeoutError):
+        return _timeout(error, cause)
+    kind = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
+    return Failure(
+        code=kind, message=str(cause) or kind, hint="The run's history in the Temporal web UI has the rest."
+    )
+
+
+def _failure(error: IarnetError) -> Failure:
+    return Failure(code=error.code, message=error.message, hint=error.hint, component=error.component, log=error.log)
+
+
+def _timeout(error: BaseException, cause: TimeoutError) -> Failure:
+    what = error.activity_type if isinstance(error, ActivityError) else "a step"
+    if cause.type == TimeoutType.SCHEDULE_TO_START:
+        return Failure(
+            code="NodeUnreachable",
+            message=f"Nobody took {what} up in time: the node that has to do it is not there.",
+            hint="Start that node (`iarnet up` on it) and retry.",
+        )
+    return Failure(
+        code="TimedOut", message=f"{what} did not end in time.", hint="`iarnet retry APP` goes on from here."
+    )
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, FailureError) and error.cause is not None:
+        error = error.cause
+    return error
+
+
+class FailureInterceptor(Interceptor):
+    """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Inbound(next, self._secrets)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, secrets: Secrets) -> None:
+        super().__init__(next)
+        self._secrets = secrets
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await super().execute_activity(input)
+        except IarnetError as error:
+            activity.logger.info("refused: %s", error.code)
+            raise application_error(self._redacted(error)) from None
+
+    def _redacted(self, error: IarnetError) -> IarnetError:
+        clean = self._secrets.redact
+        return type(error)(
+            clean(error.message),
+            where=error.where,
+            hint=error.hint,
+            component=error.component,
+            log=tuple(clean(line) for line in error.log),
+        )

@@ -1,0 +1,23 @@
+"""Keeping a long activity alive, and cancellable, while it waits for something else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from temporalio import activity
+
+
+@asynccontextmanager
+async def heartbeating(*details: object, every_s: float = 1.0) -> AsyncIterator[None]:
+    """Heartbeats until the block ends: cancellation reaches an activity only through its heartbeats."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat(*details)
+            await asyncio.sleep(every_s)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()

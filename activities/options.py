@@ -1,0 +1,80 @@
+"""Timeouts and retries, in one place.
+
+`WAIT_CANCELLATION_COMPLETED` everywhere: with the SDK's default (TRY_CANCEL) compensation was measured to begin while
+the activity was still creating, and it was told 2.5–14.5 s later.
+"""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+QUEUE = "iarnet"
+
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=0.2), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
+)
+
+
+class Options(TypedDict, total=False):
+    start_to_close_timeout: timedelta
+    schedule_to_start_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+
+
+def _options(total_s: float, attempts: int, *, heartbeat: bool = True, absent_s: float | None = 15) -> Options:
+    """`absent_s`: how long nobody may take the activity before its node counts as absent."""
+    options: Options = {
+        "start_to_close_timeout": timedelta(seconds=total_s),
+        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        "retry_policy": RetryPolicy(
+            initial_interval=_RETRY.initial_interval,
+            backoff_coefficient=_RETRY.backoff_coefficient,
+            maximum_interval=_RETRY.maximum_interval,
+            maximum_attempts=attempts,
+        ),
+    }
+    if heartbeat:
+        options["heartbeat_timeout"] = timedelta(seconds=5)
+    if absent_s:
+        options["schedule_to_start_timeout"] = timedelta(seconds=absent_s)
+    return options
+
+
+RECORD = _options(10, 8, heartbeat=False)
+SOURCE = _options(600, 4)
+ANALYZE = _options(120, 2)
+PREPARE = _options(60, 3)
+BUILD = _options(3600, 3, absent_s=1800)
+DEPLOY = _options(1800, 4)
+REMOVE = _options(120, 6)
+MEND = _options(60, 3)
+FOLLOW = _options(10 * 365 * 86400, 0, absent_s=None)
+
+
+class LocalOptions(TypedDict, total=False):
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+LOCAL: LocalOptions = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=8),
+}
+
+
+def node_queue(node: str) -> str:
+    """Where work runs that only this node can do."""
+    return f"iarnet.node.{node}"
+
+
+def builds_queue(node: str) -> str:
+    return f"iarnet.node.{node}.builds"
+
+
+def watches_queue(node: str) -> str:
+    return f"iarnet.node.{node}.watches"

@@ -1,0 +1,298 @@
+"""From a request to a plan: what should run, where, and what has to happen for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.heartbeat import heartbeating
+from activities.options import builds_queue, node_queue
+from activities.ports import HostPorts
+from activities.revising import Revising, Target
+from iarnet.errors import NotFound, PayloadTooLarge
+from iarnet.models.app import Revision
+from iarnet.models.change import SelectRequest
+from iarnet.models.component import Component
+from iarnet.models.instance import Instance
+from iarnet.models.lease import Lease
+from iarnet.models.placement import Demand, Placement
+from iarnet.models.plan import Operation, Plan
+from iarnet.models.provider import ProviderState
+from iarnet.models.work import Prepare
+from iarnet.placement.place import place
+from iarnet.planning.desired import instance_specs
+from iarnet.planning.diff import Wanted, World, diff
+from iarnet.planning.graph import closure, groups
+from iarnet.providers.base import Providers
+from iarnet.store.base import Clock, Store
+
+_LARGEST_PLAN = 1_500_000
+# A reservation outlives the longest build of a change, which gives back what it did not use; a selection is short.
+_CHANGE_S = 2 * 3600.0
+_SELECTED_S = 60.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is there when a plan is made."""
+
+    states: dict[str, ProviderState]
+    actual: tuple[Instance, ...]
+    previous: Revision | None
+
+    @property
+    def unreachable(self) -> set[str]:
+        return {i.provider_id for i in self.actual} - {
+            s.info.id for s in self.states.values() if s.status == "active"
+        }
+
+
+class Planning:
+    """`owner` marks what is ours on every provider."""
+
+    def __init__(
+        self, store: Store, providers: Providers, ports: HostPorts, revising: Revising, owner: str, clock: Clock
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._providers = providers
+        self._ports = ports
+        self._revising = revising
+        self._owner = owner
+
+    @activity.defn
+    async def prepare_change(self, prepare: Prepare) -> Plan:
+        """Plan, place and reserve. A dry run writes nothing. Raises whatever makes the change impossible."""
+        async with heartbeating():
+            scene = await self._look(prepare.request.app)
+            plan = await (self._towards(prepare, scene) if prepare.kind == "deploy" else self._away(prepare, scene))
+            plan = _routed(plan, scene, prepare.deployment.node)
+            _check_size(plan)
+            if not prepare.dry_run and not prepare.compensation:
+                await self._store.facts.save_plan(prepare.deployment.id, plan)
+            return plan
+
+    @activity.defn
+    async def select_providers(self, request: SelectRequest) -> Placement:
+        """Where components of the last revision would run; with `reserve` the room is held for 60 s."""
+        scene = await self._look(request.app)
+        latest = next(iter(await self._store.facts.revisions(request.app)), None)
+        if latest is None:
+            raise NotFound(
+                f"{request.app} has no revision yet.", where=request.app, hint=f"iarnet deploy {request.app}"
+            )
+        scope = closure(request.components, [c.name for c in latest.components], latest.edges)
+        placement = self._place((), latest, scene, scope or None)
+        if request.reserve:
+            chosen = {a.component: a.provider_id for a in placement.assignments}
+            asked = [(c, chosen[c.name]) for c in latest.components if c.name in chosen]
+            await self._reserve([_selected(request, c, provider) for c, provider in asked], scene, _SELECTED_S)
+        return placement
+
+    async def _look(self, name: str) -> Scene:
+        app = await self._store.apps.get(name)
+        leases = await self._store.ledger.leases()
+        states = {}
+        for state in await self._store.providers.states():
+            held = [lease.resources for lease in leases if lease.provider_id == state.info.id]
+            states[state.info.id] = state.model_copy(update={"reserved": sum(held, start=type(state.reserved)())})
+        previous = await self._store.facts.revision(app.name, app.revision) if app.revision else None
+        return Scene(states, tuple(await self._actual(app.name, states)), previous)
+
+    async def _actual(self, app: str, states: dict[str, ProviderState]) -> list[Instance]:
+        """What runs, from the providers themselves where they answer, from the last record where they don't."""
+        found: list[Instance] = []
+        here = {p.info.id: p for p in self._providers.all()}
+        for provider_id, state in states.items():
+            if state.status == "active" and provider_id in here:
+                found += await here[provider_id].instances(self._owner, app)
+        asked = {s.info.id for s in states.values() if s.status == "active" and s.info.id in here}
+        rows = await self._store.instances.list(app=app)
+        return found + [row for row in rows if row.provider_id not in asked]
+
+    async def _away(self, prepare: Prepare, scene: Scene) -> Plan:
+        """Nothing of the app is wanted any more."""
+        active = [s.info.id for s in scene.states.values() if s.status == "active"]
+        release = {p: self._volumes(prepare, scene) for p in active} if prepare.kind == "delete" else {}
+        edges = scene.previous.edges if scene.previous else ()
+        operations, kept = diff(
+            World(
+                wanted=(),
+                actual=scene.actual,
+                old_edges=edges,
+                unreachable=scene.unreachable,
+                release=release,
+            )
+        )
+        return Plan(
+            app=prepare.request.app,
+            revision=0,
+            previous_revision=scene.previous.number if scene.previous else 0,
+            cause=prepare.request.cause,
+            operations=operations,
+            kept=kept,
+            notes=_left_behind(scene),
+        )
+
+    def _volumes(self, prepare: Prepare, scene: Scene) -> tuple[str, ...]:
+        if prepare.request.keep_data or scene.previous is None:
+            return ()
+        return tuple(f"{c.name}/{v.name}" for c in scene.previous.components for v in c.volumes)
+
+    async def _towards(self, prepare: Prepare, scene: Scene) -> Plan:
+        target = await self._revising.target(prepare)
+        revision = target.revision
+        request = prepare.request
+        names = [c.name for c in revision.components]
+        scope = closure(request.components, names, revision.edges) if request.components else None
+        placement = self._place(request.avoid_providers, revision, scene, scope)
+        wanted, notes = await self._wanted(prepare, target, placement, scene)
+        operations, kept = diff(
+            World(
+                wanted=wanted,
+                actual=scene.actual,
+                edges=revision.edges,
+                old_edges=scene.previous.edges if scene.previous else (),
+                scope=scope,
+                unreachable=scene.unreachable,
+            )
+        )
+        if not prepare.dry_run:
+            await self._reserve(_leases(operations, prepare.deployment.epoch), scene, _CHANGE_S)
+        return Plan(
+            app=request.app,
+            revision=revision.number,
+            previous_revision=scene.previous.number if scene.previous else 0,
+            cause=request.cause,
+            operations=operations,
+            kept=kept,
+            placement=placement,
+            notes=(*notes, *_stop_first(operations), *_left_behind(scene)),
+        )
+
+    def _place(self, avoid: Sequence[str], revision: Revision, scene: Scene, scope: set[str] | None) -> Placement:
+        """Nothing moves without a cause: what runs on a provider that answers stays there."""
+        home = {i.component: i.provider_id for i in scene.actual if i.provider_id not in {*avoid, *scene.unreachable}}
+        asked = [c for c in revision.components if scope is None or c.name in scope]
+        demands = {c.name: _demand(c, home.get(c.name)) for c in asked}
+        connected = groups(demands, [e for e in revision.edges if e.from_ in demands and e.to in demands])
+        states = [s for s in scene.states.values() if s.info.id not in avoid]
+        return place([[demands[n] for n in sorted(group)] for group in connected], _credited(states, scene, demands))
+
+    async def _wanted(
+        self, prepare: Prepare, target: Target, placement: Placement, scene: Scene
+    ) -> tuple[list[Wanted], list[str]]:
+        wanted: list[Wanted] = []
+        notes: list[str] = []
+        for provider_id in sorted({a.provider_id for a in placement.assignments}):
+            here = [c for c in target.revision.components if placement.provider_of(c.name) == provider_id]
+            host_ports, more = await self._ports.choose(
+                prepare.request.app, here, self._providers.get(provider_id), scene.actual, prepare.dry_run
+            )
+            notes += more
+            for component in here:
+                build = target.builds.get(component.name)
+                specs = instance_specs(target.revision, component, host_ports, self._owner, prepare.deployment.epoch)
+                wanted += [Wanted(spec, provider_id, build) for spec in specs]
+        return wanted, notes
+
+    async def _reserve(self, leases: Sequence[Lease], scene: Scene, for_s: float) -> None:
+        until = self._clock() + timedelta(seconds=for_s)
+        limits = {
+            provider_id: state.capacity.total.minus(state.capacity.used.minus(state.ours))
+            for provider_id, state in scene.states.items()
+        }
+        if leases:
+            await self._store.ledger.reserve([x.model_copy(update={"expires_at": until}) for x in leases], limits)
+
+
+def _leases(operations: Sequence[Operation], epoch: int) -> list[Lease]:
+    return [
+        Lease(
+            id=op.spec.name,
+            provider_id=op.provider_id,
+            app=op.spec.app,
+            component=op.component,
+            instance=op.spec.name,
+            resources=op.spec.resources,
+            state="reserved",
+            epoch=epoch,
+        )
+        for op in operations
+        if op.kind == "deploy" and op.spec
+    ]
+
+
+def _selected(request: SelectRequest, component: Component, provider_id: str) -> Lease:
+    name = f"select-{request.app}-{component.name}-{request.n}"
+    return Lease(
+        id=name,
+        provider_id=provider_id,
+        app=request.app,
+        component=component.name,
+        instance=name,
+        resources=component.resources * component.replicas,
+        state="reserved",
+    )
+
+
+def _demand(component: Component, home: str | None) -> Demand:
+    return Demand(
+        component=component.name,
+        resources=component.resources,
+        replicas=component.replicas,
+        needs_volumes=bool(component.volumes),
+        needs_publish=any(p.publish != "no" for p in component.ports),
+        pinned=home,
+        pinned_because="it runs there already" if home else "",
+    )
+
+
+def _credited(states: Sequence[ProviderState], scene: Scene, demands: dict[str, Demand]) -> list[ProviderState]:
+    """What already runs there of the same components counts once, not twice."""
+    credited = []
+    for state in states:
+        running = [i for i in scene.actual if i.provider_id == state.info.id and i.component in demands]
+        credit = sum((demands[i.component].resources for i in running), start=type(state.reserved)())
+        credited.append(state.model_copy(update={"reserved": state.reserved.minus(credit)}))
+    return credited
+
+
+def _routed(plan: Plan, scene: Scene, node: str) -> Plan:
+    """Each operation gets the queue of the node that can carry it out."""
+
+    def queue(operation: Operation) -> str:
+        if operation.kind == "build":
+            return builds_queue(node)
+        return node_queue(scene.states[operation.provider_id].info.home or node)
+
+    routed = tuple(op.model_copy(update={"queue": queue(op)}) for op in plan.operations)
+    return plan.model_copy(update={"operations": routed})
+
+
+def _stop_first(operations: Sequence[Operation]) -> list[str]:
+    removed = {op.id: op for op in operations if op.kind == "remove"}
+    return [
+        f"{op.component}: the old instance stops before the new one starts, because the two can't run side by side"
+        for op in operations
+        if op.kind == "deploy" and any(need in removed for need in op.after)
+    ]
+
+
+def _left_behind(scene: Scene) -> tuple[str, ...]:
+    return tuple(
+        f"{i.name} stays on {i.provider_id}, which can't be reached; it is removed when that comes back"
+        for i in scene.actual
+        if i.provider_id in scene.unreachable
+    )
+
+
+def _check_size(plan: Plan) -> None:
+    size = len(plan.model_dump_json())
+    if size > _LARGEST_PLAN:
+        raise PayloadTooLarge(
+            f"The plan for {plan.app} is {size:,} bytes, more than a workflow can carry ({_LARGEST_PLAN:,}).",
+            where=plan.app,
+            hint="Deploy it in parts: iarnet deploy APP --component …",
+        )

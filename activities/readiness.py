@@ -1,0 +1,67 @@
+"""Waiting until an instance is started, healthy or completed."""
+
+import asyncio
+import time
+
+from iarnet.errors import InstanceExited, NotReady
+from iarnet.models.component import HealthCheck
+from iarnet.models.edge import Condition
+from iarnet.models.instance import Instance, InstanceSpec, ProbeResult
+from iarnet.providers.base import Provider
+
+_FIRST_S = 0.02
+_LONGEST_S = 0.5
+_JOB_LIMIT_S = 1500.0
+
+
+async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) -> Instance:
+    """The instance, once it meets `goal`. Raises `InstanceExited`, `NotReady`.
+
+    Probes densely at first and ever less often, so that a quick start is noticed at once and a slow one costs little.
+    """
+    check = spec.health or HealthCheck(type="none")
+    deadline = time.monotonic() + (_JOB_LIMIT_S if goal == "completed" else check.start_period_s)
+    pause = _FIRST_S
+    last = ProbeResult(ready=False, detail="never probed")
+    while True:
+        instance = await provider.inspect(spec.name)
+        if instance is None:
+            raise InstanceExited(
+                f"{spec.component} disappeared while it was starting.", component=spec.component, hint=_RETRY
+            )
+        if instance.state == "exited" and (goal != "completed" or instance.exit_code != 0):
+            raise _exited(spec, instance, goal)
+        if instance.state == "exited" or (goal == "started" and instance.state == "running"):
+            return instance
+        if goal == "healthy" and instance.state == "running":
+            last = await provider.probe(spec.name, check)
+            if last.ready:
+                return instance
+        if time.monotonic() > deadline:
+            raise _late(spec, check, goal, last)
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_S, pause * 1.3)
+
+
+_RETRY = "`iarnet logs APP` shows more; `iarnet retry APP` goes on from here once the cause is gone."
+
+
+def _exited(spec: InstanceSpec, instance: Instance, goal: Condition) -> InstanceExited:
+    why = "ran out of memory and was killed" if instance.oom_killed else f"ended with exit code {instance.exit_code}"
+    more = f"Give it more memory: --set {spec.component}.memory=512Mi, then `iarnet retry APP`."
+    hint = more if instance.oom_killed else _RETRY
+    what = "before it had done its work" if goal == "completed" else "instead of serving"
+    return InstanceExited(f"{spec.component} {why} {what}.", component=spec.component, where=spec.name, hint=hint)
+
+
+def _late(spec: InstanceSpec, check: HealthCheck, goal: Condition, last: ProbeResult) -> NotReady:
+    if goal == "completed":
+        return NotReady(
+            f"{spec.component} did not end within {_JOB_LIMIT_S:g} s.", component=spec.component, hint=_RETRY
+        )
+    return NotReady(
+        f"{spec.component} runs but was not ready within {check.start_period_s:g} s: {last.detail}.",
+        component=spec.component,
+        where=spec.name,
+        hint=f"If the check is wrong: --set {spec.component}.health.path=/… or .port=…; then `iarnet retry APP`.",
+    )

@@ -1,0 +1,85 @@
+"""The beginning and the end of a change, in the store."""
+
+from temporalio import activity
+
+from iarnet.models.app import AppStatus, Event
+from iarnet.models.change import Begin, ChangeResult, Deployment
+from iarnet.models.instance import Instance
+from iarnet.models.work import Outcome
+from iarnet.store.base import Clock, Store
+
+
+class Recording:
+    """`node` is this node's name, `publish_host` what a person types to reach a port that is published here."""
+
+    def __init__(self, store: Store, node: str, publish_host: str, clock: Clock) -> None:
+        self._store = store
+        self._node = node
+        self._host = publish_host
+        self._clock = clock
+
+    @activity.defn
+    async def begin_change(self, begin: Begin) -> Deployment:
+        """Raise the app's epoch and record the deployment; the same run gets the same one again."""
+        deployment = await self._store.facts.begin(begin.model_copy(update={"node": self._node}))
+        await self._tell(deployment, "change.begun", f"{begin.cause}: deployment {deployment.id} began")
+        return deployment
+
+    @activity.defn
+    async def finish_change(self, outcome: Outcome) -> ChangeResult:
+        """Record how it ended, what runs now, and who may forget what."""
+        deployment = outcome.deployment
+        facts = self._store.facts
+        await facts.finish(deployment.id, outcome.status, outcome.progress, outcome.failure)
+        running = await self._store.instances.list(app=deployment.app)
+        await self._give_back(deployment)
+        if outcome.kind == "delete" and outcome.status == "succeeded":
+            await self._store.ledger.release_ports(deployment.app)
+            await self._store.apps.delete(deployment.app)
+        else:
+            await self._settle(outcome, running)
+        why = f": {outcome.failure.message}" if outcome.failure else ""
+        await self._tell(deployment, f"change.{outcome.status}", f"deployment {deployment.id} {outcome.status}{why}")
+        return ChangeResult(
+            app=deployment.app,
+            deployment_id=deployment.id,
+            revision=outcome.progress.revision,
+            status=outcome.status,
+            addresses=self._addresses(running),
+            duration_s=outcome.duration_s,
+            notes=outcome.notes,
+        )
+
+    async def _give_back(self, deployment: Deployment) -> None:
+        """What was reserved for this change and never used."""
+        leases = await self._store.ledger.leases(app=deployment.app)
+        unused = [x.id for x in leases if x.state == "reserved" and x.epoch == deployment.epoch]
+        await self._store.ledger.release(unused)
+
+    async def _settle(self, outcome: Outcome, running: list[Instance]) -> None:
+        deployment = outcome.deployment
+        apps = self._store.apps
+        if outcome.status == "succeeded" and outcome.kind == "deploy":
+            revision = await self._store.facts.revision(deployment.app, outcome.progress.revision)
+            assert revision is not None, "a deployed revision is stored"
+            await apps.set_running(deployment.app, revision.number, revision.commit, deployment.epoch)
+        await apps.set_status(deployment.app, _status(outcome, running), deployment.epoch)
+
+    def _addresses(self, running: list[Instance]) -> dict[str, str]:
+        return {
+            instance.component: f"http://{self._host}:{port.host_port}"
+            for instance in running
+            for port in instance.ports
+            if port.host_port
+        }
+
+    async def _tell(self, deployment: Deployment, kind: str, message: str) -> None:
+        await self._store.facts.add_event(Event(time=self._clock(), app=deployment.app, kind=kind, message=message))
+
+
+def _status(outcome: Outcome, running: list[Instance]) -> AppStatus:
+    if outcome.status == "succeeded":
+        return "stopped" if outcome.kind == "stop" else "running"
+    if outcome.status == "failed":
+        return "failed"
+    return "running" if running else "stopped"

@@ -1,0 +1,145 @@
+"""Which state is asked for: an old revision again, or a new one from the newest code, analysis and settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from iarnet.errors import NotFound, NothingToRun
+from iarnet.models.analysis import Analysis
+from iarnet.models.app import App, Revision, Settings
+from iarnet.models.change import ChangeRequest
+from iarnet.models.component import Build, Component
+from iarnet.models.image import BuildRequest
+from iarnet.models.source import Source
+from iarnet.models.work import Prepare
+from iarnet.planning.desired import check, qualify
+from iarnet.planning.graph import order
+from iarnet.secrets.base import Secrets
+from iarnet.sources.base import Sources, Tree
+from iarnet.store.base import Clock, Store
+
+ImageNamer = Callable[[str, str, str, Build], str]
+"""(app, component, hash of the context folder's tree, build) -> a name that changes when the content does."""
+
+Correct = Callable[[Analysis, Settings], Analysis]
+"""The user's settings over what analysis says."""
+
+
+@dataclass(frozen=True)
+class Target:
+    revision: Revision
+    builds: dict[str, BuildRequest]
+
+
+class Revising:
+    def __init__(
+        self, store: Store, sources: Sources, secrets: Secrets, name_image: ImageNamer, correct: Correct, clock: Clock
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._secrets = secrets
+        self._name_image = name_image
+        self._correct = correct
+        self._clock = clock
+
+    async def target(self, prepare: Prepare) -> Target:
+        """The revision to reach, stored unless this is a dry run, with the generated secrets that it names."""
+        app = await self._store.apps.get(prepare.request.app)
+        if prepare.request.revision is not None:
+            revision = await self._old(app, prepare.request.revision)
+            if not prepare.dry_run and not prepare.compensation:
+                await self._store.apps.set_settings(app.name, revision.settings)
+            return Target(revision, await self._builds(app, revision))
+        settings = _merged(app.settings, prepare.request)
+        revision = await self._new(app, settings, fresh=prepare.request.cause == "migrate")
+        if not prepare.dry_run:
+            await self._store.apps.set_settings(app.name, settings)
+            await self._store.facts.save_revision(revision)
+            await self._ensure_secrets(revision)
+        return Target(revision, await self._builds(app, revision))
+
+    async def _old(self, app: App, number: int) -> Revision:
+        revision = await self._store.facts.revision(app.name, number)
+        if revision is None:
+            known = ", ".join(str(r.number) for r in await self._store.facts.revisions(app.name)) or "none"
+            raise NotFound(f"{app.name} has no revision {number}.", where=app.name, hint=f"There are: {known}.")
+        return revision
+
+    async def _new(self, app: App, settings: Settings, *, fresh: bool) -> Revision:
+        """The latest revision again when nothing has changed, else the next number. `fresh` forces a new number."""
+        source, analysis = await self._analysed(app)
+        qualified = analysis.model_copy(update={"components": [qualify(app.name, c) for c in analysis.components]})
+        corrected = self._correct(qualified, settings)
+        for component in corrected.components:
+            check(component)
+        order((c.name for c in corrected.components), corrected.edges)
+        latest = next(iter(await self._store.facts.revisions(app.name)), None)
+        tree = await self._tree(app, source)
+        revision = Revision(
+            app=app.name,
+            number=latest.number + 1 if latest else 1,
+            commit=source.commit,
+            tree=source.tree,
+            components=tuple(corrected.components),
+            edges=corrected.edges,
+            images={c.name: self._image(app, tree, c) for c in corrected.components},
+            settings=settings,
+            created_at=self._clock(),
+        )
+        return latest if latest and not fresh and _same(latest, revision) else revision
+
+    async def _analysed(self, app: App) -> tuple[Source, Analysis]:
+        source = await self._store.facts.source(app.name)
+        analysis = await self._store.facts.analysis(app.name, source.tree) if source else None
+        if source is None or analysis is None:
+            raise NotFound(f"{app.name} is not analysed yet.", where=app.name, hint=f"iarnet deploy {app.name}")
+        if not analysis.components:
+            raise NothingToRun(
+                f"{app.name} has nothing to run.", where=app.git.url, hint="Describe it in an iarnet.yaml."
+            )
+        return source, analysis
+
+    async def _tree(self, app: App, source: Source) -> Tree:
+        tree = await self._sources.tree(app.name, source.tree)
+        return tree.subtree(app.git.subdir) if app.git.subdir else tree
+
+    def _image(self, app: App, tree: Tree, component: Component) -> str:
+        if component.build is None:
+            return component.image or ""
+        context = component.build.context
+        folder = tree if context in (".", "") else tree.subtree(context)
+        return self._name_image(app.name, component.name, folder.hash, component.build)
+
+    async def _builds(self, app: App, revision: Revision) -> dict[str, BuildRequest]:
+        return {
+            c.name: BuildRequest(
+                app=app.name,
+                component=c.name,
+                tree=revision.tree,
+                subdir=app.git.subdir,
+                build=c.build,
+                image=revision.images[c.name],
+            )
+            for c in revision.components
+            if c.build
+        }
+
+    async def _ensure_secrets(self, revision: Revision) -> None:
+        """Make what analysis names, check what the user names: only the former may be made up."""
+        given = set(revision.settings.secrets.values())
+        named = {env.secret for c in revision.components for env in c.env if env.secret}
+        for name in sorted(named & given):
+            await self._secrets.get(name)
+        for name in sorted(named - given):
+            await self._secrets.ensure(name)
+
+
+def _merged(settings: Settings, request: ChangeRequest) -> Settings:
+    """An empty value takes a setting back."""
+    values = {k: v for k, v in {**settings.values, **request.settings}.items() if v != ""}
+    secrets = {k: v for k, v in {**settings.secrets, **request.secrets}.items() if v != ""}
+    return Settings(values=values, secrets=secrets)
+
+
+def _same(a: Revision, b: Revision) -> bool:
+    ignored = {"number", "created_at", "commit", "tree"}
+    return a.tree == b.tree and a.model_dump(exclude=ignored) == b.model_dump(exclude=ignored)

@@ -1,0 +1,52 @@
+"""Bringing code to the node."""
+
+from temporalio import activity
+
+from activities.heartbeat import heartbeating
+from iarnet.builds.base import Builder
+from iarnet.errors import NotFound
+from iarnet.models.change import ChangeRequest, ImportRequest, ImportResult
+from iarnet.models.source import Source
+from iarnet.secrets.base import Secrets
+from iarnet.sources.base import Sources
+from iarnet.store.base import Store
+
+
+class Sourcing:
+    def __init__(self, store: Store, sources: Sources, secrets: Secrets, builder: Builder) -> None:
+        self._store = store
+        self._sources = sources
+        self._secrets = secrets
+        self._builder = builder
+
+    @activity.defn
+    async def import_source(self, request: ImportRequest) -> ImportResult:
+        """Resolve the ref, fetch the commit unless it is here, record it. Creates the app when there is none."""
+        async with heartbeating():
+            if request.git:
+                await self._store.apps.create(request.app, request.git)
+            app = await self._store.apps.get(request.app)
+            commit = await self._sources.resolve(app.git)
+            known = await self._known(request.app, commit)
+            source = known or await self._sources.fetch(request.app, app.git, commit)
+            await self._store.facts.save_source(source)
+            return ImportResult(app=request.app, commit=commit, tree=source.tree, changed=known is None)
+
+    @activity.defn
+    async def forget_source(self, request: ChangeRequest) -> None:
+        """Remove the code, the images and, unless data is kept that needs them, the secrets of an app."""
+        async with heartbeating():
+            await self._sources.forget(request.app)
+            await self._builder.forget(request.app)
+            if not request.keep_data:
+                await self._secrets.delete(f"{request.app}/")
+
+    async def _known(self, app: str, commit: str) -> Source | None:
+        source = await self._store.facts.source(app, commit)
+        if source is None:
+            return None
+        try:
+            await self._sources.tree(app, source.tree)
+        except NotFound:
+            return None
+        return source

@@ -1,0 +1,164 @@
+"""What the watches do: follow a provider, mend an instance, start a change."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.heartbeat import heartbeating
+from activities.options import QUEUE
+from activities.readiness import wait_until
+from iarnet.errors import InstanceFailed, NotFound
+from iarnet.models.app import Event
+from iarnet.models.change import ChangeRequest
+from iarnet.models.work import Attach, Batch, HealthWatchState, Mend, Mended
+from iarnet.providers.base import Providers
+from iarnet.store.base import Clock, Store
+
+
+class Monitors(Protocol):
+    """The watchers of this node, one per provider."""
+
+    def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
+        """Numbered batches after `cursor`, and then as they come."""
+        ...
+
+
+class Watching:
+    def __init__(self, store: Store, providers: Providers, monitors: Monitors, client: Client, clock: Clock) -> None:
+        self._store = store
+        self._providers = providers
+        self._monitors = monitors
+        self._client = client
+        self._clock = clock
+
+    @activity.defn
+    async def follow_provider(self, attach: Attach) -> None:
+        """Tell `provider.{id}` every batch of changes; the heartbeat carries the cursor over a crash."""
+        cursor = max([attach.cursor, *activity.info().heartbeat_details[:1]])
+        watch = self._client.get_workflow_handle(f"provider.{attach.provider_id}")
+        async with heartbeating():
+            async for batch in self._monitors.follow(attach.provider_id, cursor):
+                await watch.signal("observed", batch)
+                activity.heartbeat(batch.cursor)
+
+    @activity.defn
+    async def mend_instance(self, mend: Mend) -> Mended:
+        """Restart in place what has ended or hangs. An instance that is well, or not wanted, is left alone."""
+        async with heartbeating():
+            spec = await self._store.instances.spec(mend.instance)
+            if spec is None or (spec.kind == "job" and mend.reason != "asked"):
+                return Mended(outcome="ignored")
+            provider = self._providers.get(mend.provider_id)
+            try:
+                instance = await provider.inspect(mend.instance)
+                if instance is None:
+                    return Mended(outcome="gone")
+                if mend.reason == "died" and instance.state == "running":
+                    return Mended(outcome="ignored")
+                await provider.restart(mend.instance)
+                await self._store.instances.record(await wait_until(provider, spec, "healthy"))
+            except NotFound:
+                return Mended(outcome="gone")
+            except InstanceFailed as error:
+                await self._tell(mend.app, mend.component, mend.instance, "instance.restart-failed", error.message)
+                return Mended(outcome="failed", detail=error.message)
+            await self._tell(
+                mend.app,
+                mend.component,
+                mend.instance,
+                "instance.restarted",
+                f"{mend.component} was restarted: {mend.reason}",
+            )
+            return Mended(outcome="restarted")
+
+    @activity.defn
+    async def give_up(self, mend: Mend) -> None:
+        """Say that restarting does not help."""
+        await self._store.apps.set_status(mend.app, "degraded")
+        await self._tell(
+            mend.app,
+            mend.component,
+            mend.instance,
+            "instance.given-up",
+            f"{mend.component} keeps failing ({mend.reason}); it is not restarted any more until the next deployment",
+        )
+
+    @activity.defn
+    async def start_change(self, request: ChangeRequest) -> bool:
+        """False when another change runs, which is the moment to look again later."""
+        try:
+            await self._client.start_workflow(
+                "DeployApp",
+                request,
+                id=f"change.{request.app}",
+                task_queue=QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"{request.cause} {request.app}",
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    @activity.defn
+    async def change_is_open(self, app: str, run_id: str) -> bool:
+        """Whether the change that holds components still runs."""
+        try:
+            description = await self._client.get_workflow_handle(f"change.{app}", run_id=run_id).describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return description.status == WorkflowExecutionStatus.RUNNING
+
+    @activity.defn
+    async def ensure_watch(self, app: str) -> None:
+        """`watch.{app}` runs."""
+        await self._client.start_workflow(
+            "HealthWatch",
+            HealthWatchState(app=app),
+            id=f"watch.{app}",
+            task_queue=QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=f"keeps {app} running",
+        )
+
+    @activity.defn
+    async def home_of(self, provider_id: str) -> str:
+        """The node that can reach it. Raises `NotFound`."""
+        states = {s.info.id: s for s in await self._store.providers.states()}
+        if provider_id not in states:
+            raise NotFound(f"There is no provider {provider_id}.", where=provider_id, hint="iarnet providers ls")
+        return states[provider_id].info.home
+
+    @activity.defn
+    async def apps_on(self, provider_id: str) -> list[str]:
+        """The apps that have instances there."""
+        return sorted({i.app for i in await self._store.instances.list(provider_id=provider_id)})
+
+    @activity.defn
+    async def targets(self, app: str, component: str) -> list[Mend]:
+        """What a person's `restart` means: every instance, or those of one component. Raises `NotFound`."""
+        found = [
+            Mend(app=app, component=i.component, instance=i.name, provider_id=i.provider_id, reason="asked")
+            for i in await self._store.instances.list(app=app)
+            if component in ("", i.component) and i.state == "running"
+        ]
+        if not found:
+            raise NotFound(
+                f"Nothing of {app}{' ' + component if component else ''} runs.",
+                where=component or app,
+                hint=f"iarnet status {app} shows what there is; iarnet start {app} starts it.",
+            )
+        return found
+
+    async def _tell(self, app: str, component: str, instance: str, kind: str, message: str) -> None:
+        await self._store.facts.add_event(
+            Event(time=self._clock(), app=app, component=component, instance=instance, kind=kind, message=message)
+        )

@@ -1,0 +1,131 @@
+"""What clients send, and the forms of the values in it. Anything else is refused as `InvalidInput`."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from iarnet.errors import InvalidInput
+from iarnet.models.base import AppName, ComponentName, Value
+from iarnet.models.change import OnFailure
+from iarnet.models.source import GitSource
+from iarnet.sources.url import check_ref, parse_url
+
+MAX_ID = 2**31 - 1
+Plain = StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=255)
+PlainText = Annotated[str, Plain]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=255)]
+SettingKey = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|[a-z_]{1,40})$"
+    ),
+]
+SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]
+SettingMap = Annotated[dict[SettingKey, SettingValue], Field(max_length=1000)]
+SecretMap = Annotated[dict[SettingKey, SecretName], Field(max_length=1000)]
+
+
+class AppCreation(Value):
+    """Without `name`, the repository's own. `credential` names a stored secret."""
+
+    url: str = Field(min_length=1, max_length=2048, examples=["https://github.com/user/shop.git"])
+    name: AppName | None = Field(default=None, examples=["shop"])
+    title: PlainText = ""
+    ref: str = Field(default="", max_length=255, examples=["main"])
+    credential: SecretName | None = Field(default=None, examples=["credentials/github"])
+    subdir: PlainText = ""
+
+
+class ImportBody(Value):
+    """What is given here replaces what the app has; the address can't change."""
+
+    ref: str | None = Field(default=None, max_length=255)
+    credential: SecretName | None = None
+
+
+class ChangeBody(Value):
+    """`settings` and `secrets` are merged into the app's own: `web.replicas`, `web.env.NAME`."""
+
+    components: tuple[ComponentName, ...] = Field(default=(), max_length=1000)
+    settings: SettingMap = Field(default={}, examples=[{"web.env.GREETING": "hello"}])
+    secrets: SecretMap = Field(default={}, examples=[{"web.env.API_KEY": "shop/api-key"}])
+    on_failure: OnFailure = "auto"
+    fetch: bool = Field(default=True, description="look for a new commit first")
+
+
+class RetryBody(Value):
+    on_failure: OnFailure = "auto"
+
+
+class ForkBody(Value):
+    """The one thing to change; the healthy rest is kept."""
+
+    settings: SettingMap = {}
+    secrets: SecretMap = {}
+    on_failure: OnFailure = "hold"
+
+
+class RollbackBody(Value):
+    """Without `revision`, the last that was deployed with success before the current one."""
+
+    revision: int | None = Field(default=None, ge=1, le=MAX_ID)
+    on_failure: OnFailure = "auto"
+
+
+class ScaleBody(Value):
+    replicas: Annotated[dict[ComponentName, Annotated[int, Field(ge=0, le=100)]], Field(min_length=1)] = Field(
+        examples=[{"web": 3}]
+    )
+
+
+class RestartBody(Value):
+    component: ComponentName | None = None
+
+
+class SettingsPatch(Value):
+    """Merged into what is there; null takes a key away. Takes effect with the next deployment."""
+
+    values: Annotated[dict[SettingKey, SettingValue | None], Field(max_length=1000)] = {}
+    secrets: Annotated[dict[SettingKey, SecretName | None], Field(max_length=1000)] = {}
+
+
+class SecretBody(Value):
+    value: str = Field(min_length=1, max_length=262_144)
+
+
+class ReplayBody(Value):
+    workflow_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,255}$", examples=["change.shop"])
+    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
+
+
+def git_source(url: str, ref: str, credential: str | None = None, subdir: str = "") -> GitSource:
+    """Refuses what could never be fetched, an address that holds a password above all: it would be stored.
+
+    Whether `file` and `http` are allowed is for the import to say. Raises `InvalidUrl`, `InvalidInput`.
+    """
+    parse_url(url, allow_file=True, allow_http=True)
+    return GitSource(url=url, ref=check_ref(ref), credential=credential, subdir=_folder(subdir))
+
+
+def slug(title: str, url: str) -> str:
+    """`My Web App` -> `my-web-app`; a title without a usable letter gives the repository's name.
+
+    Raises `InvalidInput` when that has none either.
+    """
+    last = re.split(r"[/:]", url.rstrip("/"))[-1].removesuffix(".git")
+    found = next((s for s in map(_slug, (title, last)) if s), "")
+    if not found:
+        raise InvalidInput("no name can be made of that", where="name", hint="use letters a-z, digits and dashes")
+    return found
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+
+
+def _folder(path: str) -> str:
+    parts = [p for p in path.split("/") if p not in ("", ".")]
+    if path.startswith("/") or ".." in parts:
+        raise InvalidInput("the folder is not inside the repository", where="subdir", hint="give a relative path")
+    return "/".join(parts)

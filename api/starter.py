@@ -1,0 +1,152 @@
+"""Starting workflows, and speaking to those that run. They are named, not imported: any worker may serve them."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateStage,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from iarnet.errors import ChangeInProgress, Conflict
+from iarnet.models.change import (
+    AnalyzeRequest,
+    ChangeRequest,
+    ImportRequest,
+    RestartRequest,
+    Started,
+)
+
+APP = SearchAttributeKey.for_keyword("IarnetApp")
+CAUSE = SearchAttributeKey.for_keyword("IarnetCause")
+NODE = SearchAttributeKey.for_keyword("IarnetNode")
+RPC_TIMEOUT = timedelta(seconds=10)
+
+
+class Accepted(Started):
+    """`url` shows the run in the Temporal web UI; `follow` is where this API tells its progress."""
+
+    follow: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starter:
+    client: Client
+    task_queue: str
+    namespace: str
+    node: str
+    ui: str
+
+    async def import_app(self, request: ImportRequest, ref: str) -> Accepted:
+        """Joins an import of the same ref that runs already: it is the same work."""
+        run_id = f"import.{request.app}.{safe_id(ref) or 'default'}"
+        return await self._join("ImportApp", request, run_id, request.app, f"import {request.app} {ref}".strip())
+
+    async def analyze_app(self, request: AnalyzeRequest) -> Accepted:
+        """Joins an analysis of the same commit that runs already."""
+        run_id = f"analyze.{request.app}.{request.commit[:12]}"
+        return await self._join("AnalyzeApp", request, run_id, request.app, f"analyze {request.app}")
+
+    async def plan(self, request: ChangeRequest) -> Accepted:
+        run_id = f"plan.{request.app}.{secrets.token_hex(6)}"
+        return await self._start("PlanChange", request, run_id, request.app, request.cause, f"plan {request.app}")
+
+    async def change(self, kind: str, request: ChangeRequest) -> Accepted:
+        """`kind` is `DeployApp`, `StopApp` or `DeleteApp`. Raises `ChangeInProgress`."""
+        run_id, summary = f"change.{request.app}", f"{request.cause} {request.app}"
+        try:
+            return await self._start(kind, request, run_id, request.app, request.cause, summary)
+        except WorkflowAlreadyStartedError as error:
+            raise self._in_progress(request.app, error) from None
+
+    async def restart(self, app: str, request: RestartRequest) -> Accepted:
+        """Returns once the watch has accepted it. Raises `Conflict` when the app has no watch."""
+        handle = self.client.get_workflow_handle(f"watch.{app}")
+        try:
+            update = await handle.start_update(
+                "restart", request, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=RPC_TIMEOUT
+            )
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            raise Conflict(
+                f"nothing of {app!r} is running", where=app, hint=f"start it first: POST /api/v1/apps/{app}/start"
+            ) from error
+        return self.accepted(update.workflow_id, update.workflow_run_id or "")
+
+    async def cancel(self, app: str) -> Accepted:
+        """Asks the change that runs to stop and compensate. Raises `Conflict` when there is none."""
+        handle = self.client.get_workflow_handle(f"change.{app}")
+        run_id = await self._running(handle)
+        if run_id is None:
+            raise Conflict(f"no change of {app!r} is running", where=app, hint="there is nothing to cancel")
+        await self.client.get_workflow_handle(handle.id, run_id=run_id).cancel(rpc_timeout=RPC_TIMEOUT)
+        return self.accepted(handle.id, run_id)
+
+    def accepted(self, workflow_id: str, run_id: str) -> Accepted:
+        wid, rid = quote(workflow_id, safe=""), quote(run_id, safe="")
+        url = f"{self.ui.rstrip('/')}/namespaces/{quote(self.namespace)}/workflows/{wid}/{rid}/history"
+        return Accepted(
+            workflow_id=workflow_id, run_id=run_id, url=url if self.ui else "", follow=f"/api/v1/runs/{wid}/{rid}"
+        )
+
+    async def _join(self, kind: str, arg: Any, workflow_id: str, app: str, summary: str) -> Accepted:
+        try:
+            return await self._start(kind, arg, workflow_id, app, "deploy", summary)
+        except WorkflowAlreadyStartedError as error:
+            return self.accepted(workflow_id, error.run_id or "")
+
+    async def _start(self, kind: str, arg: Any, workflow_id: str, app: str, cause: str, summary: str) -> Accepted:
+        handle = await self.client.start_workflow(
+            kind,
+            arg,
+            id=workflow_id,
+            task_queue=self.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=self._attributes(app, cause),
+            static_summary=summary,
+            request_eager_start=True,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return self.accepted(handle.id, handle.result_run_id or "")
+
+    def _attributes(self, app: str, cause: str) -> TypedSearchAttributes:
+        pairs = [(APP, app), (CAUSE, cause), (NODE, self.node)]
+        return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in pairs])
+
+    def _in_progress(self, app: str, error: WorkflowAlreadyStartedError) -> ChangeInProgress:
+        run = self.accepted(error.workflow_id, error.run_id or "")
+        return ChangeInProgress(
+            f"another change of {app!r} is running",
+            where=f"{run.workflow_id}/{run.run_id}",
+            hint=f"wait for it ({run.url or run.follow}) or cancel it: POST /api/v1/apps/{app}/cancel",
+        )
+
+    async def _running(self, handle: WorkflowHandle[Any, Any]) -> str | None:
+        try:
+            seen = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return seen.run_id if seen.status == WorkflowExecutionStatus.RUNNING else None
+
+
+def safe_id(text: str) -> str:
+    """The text as part of a workflow ID, in which Temporal's HTTP API allows no slash."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)

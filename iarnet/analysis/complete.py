@@ -1,0 +1,187 @@
+"""Filling a draft from weaker sources: its Dockerfile, the program in its folder, the image it runs."""
+
+import shlex
+
+from iarnet.analysis import services
+from iarnet.analysis.base import Files, Profile
+from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.names import component_name, unique
+from iarnet.analysis.roots import Recogniser, own_manifest
+from iarnet.analysis.structures.dockerfile import context_of, dockerfiles, home, read_facts, variant
+from iarnet.analysis.structures.quantities import program
+from iarnet.errors import InvalidComponent
+from iarnet.models.component import Build, Port
+
+
+def complete(files: Files, recognise: Recogniser, findings: Findings) -> None:
+    for draft in list(findings.drafts):
+        if draft.facts.get("image"):
+            _from_image(draft)
+        else:
+            _from_code(files, recognise, findings, draft)
+
+
+def _from_image(draft: Draft) -> None:
+    image = draft.facts["image"]
+    draft.service = services.by_image(image)
+    if draft.service:
+        literals = {name: variable.value for name, variable in draft.env.items() if variable.value is not None}
+        for name, value in services.facts(draft.service, image, literals).items():
+            draft.offer(name, value)
+        _speak_tcp(draft, draft.service)
+    start = draft.facts.get("start_command")
+    if start and "command" not in draft.facts:
+        draft.facts["command"] = program(start, draft.name)
+    if draft.facts.get("baked"):
+        _bake(draft)
+
+
+def _speak_tcp(draft: Draft, service: services.Service) -> None:
+    """A declared port of a database is no HTTP port."""
+    draft.facts["ports"] = tuple(
+        port.model_copy(update={"protocol": "tcp"}) if port.port == service.port else port
+        for port in draft.facts["ports"]
+    )
+
+
+def _bake(draft: Draft) -> None:
+    """Files of the repository that compose would mount become a layer on top of the image."""
+    copies = [f"COPY {_quoted(source, target)}" for source, target in draft.facts.pop("baked")]
+    recipe = "\n".join([f"FROM {draft.facts.pop('image')}", *copies, ""])
+    draft.facts["build"] = Build(context=".", recipe=recipe)
+
+
+def _quoted(source: str, target: str) -> str:
+    escaped = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in (source, target))
+    return f"[{', '.join(escaped)}]"
+
+
+def _from_code(files: Files, recognise: Recogniser, findings: Findings, draft: Draft) -> None:
+    draft.root = draft.root or draft.facts.get("context") or "."
+    _own_dockerfile(files, draft)
+    build: Build | None = draft.facts.get("build")
+    if build and build.dockerfile:
+        _from_dockerfile(files, draft, build)
+        draft.root = _code_root(files, draft.root, build.dockerfile)
+    profile = recognise(draft.root, _start(draft))
+    if profile:
+        _from_profile(findings, draft, profile)
+    if "build" not in draft.facts:
+        raise InvalidComponent(
+            f"{draft.name}: nothing in {draft.root!r} says how to build it",
+            where=next((f"{e.file}:{e.line}" for e in draft.evidence), draft.root),
+            component=draft.name,
+            hint="add a Dockerfile there, or an image to the component",
+        )
+    _command(draft)
+
+
+def _code_root(files: Files, root: str, dockerfile: str) -> str:
+    """Where the whole repository is the context, the program is in the folder of its Dockerfile."""
+    folder = home(dockerfile)
+    return folder if root == "." and own_manifest(files, folder) else root
+
+
+def _own_dockerfile(files: Files, draft: Draft) -> None:
+    """The Dockerfile in its folder, where the declaration names none (or one that is not there)."""
+    build: Build | None = draft.facts.get("build")
+    if build and (build.recipe or (build.dockerfile and files.exists(build.dockerfile))):
+        return
+    if build:
+        draft.facts.pop("build")
+        draft.warn("no-dockerfile", f"{draft.name}: there is no {build.dockerfile}; the build is generated")
+        return
+    here = [path for path in dockerfiles(files) if home(path) == draft.root and not variant(path)]
+    if here:
+        draft.facts["build"] = Build(context=context_of(files, here[0]), dockerfile=here[0])
+
+
+def _from_dockerfile(files: Files, draft: Draft, build: Build) -> None:
+    facts, clues = read_facts(files, build.dockerfile or "", build.target)
+    by_field = {clue.field: clue for clue in clues}
+    started = {"command", "entrypoint", "start_command"} & set(draft.facts)
+    for name, value in facts.items():
+        if not (name == "start_command" and started):
+            draft.offer(name, value, by_field.get(name), "dockerfile")
+
+
+def _start(draft: Draft) -> str | None:
+    """The command line that will run, where anything declares one."""
+    if draft.facts.get("start_command"):
+        return str(draft.facts["start_command"])
+    vector = (*(draft.facts.get("entrypoint") or ()), *(draft.facts.get("command") or ()))
+    if vector[:2] in (("/bin/sh", "-c"), ("sh", "-c"), ("bash", "-c")):
+        return vector[2] if len(vector) > 2 else None
+    return shlex.join(vector) if vector else None
+
+
+def _from_profile(findings: Findings, draft: Draft, profile: Profile) -> None:
+    draft.profile = profile
+    draft.reads = {variable.name: variable for variable in profile.env} | draft.reads
+    clues = {clue.field: clue for clue in profile.clues}
+    dockerfile = _dockerfile(draft)
+    for name in ("language", "framework", "start_command", "ports", "health", "resources"):
+        if name == "ports" and draft.facts.get("kind") in ("worker", "job"):
+            continue
+        if not (name == "start_command" and _start(draft)):
+            draft.offer(name, getattr(profile, name), clues.get(name), profile.language)
+    draft.offer("kind", _kind(draft, profile), clues.get("kind"), profile.language)
+    for clue in profile.clues:
+        if clue.field not in draft.facts or clue.field == "env":
+            draft.witness(clue, profile.language)
+    if "build" not in draft.facts and profile.recipe:
+        draft.facts["build"] = Build(context=profile.context, recipe=profile.recipe)
+    draft.warnings += [w for w in profile.warnings if w not in draft.warnings]
+    if not dockerfile and not findings.whole and profile.workers and "start_command" in draft.facts:
+        _workers(findings, draft, profile)
+
+
+def _kind(draft: Draft, profile: Profile) -> str:
+    """A program with a declared port is not a worker."""
+    if profile.kind in ("worker", "job") and draft.facts.get("ports"):
+        return "web" if any(port.publish != "no" for port in draft.facts["ports"]) else "api"
+    return profile.kind
+
+
+def _workers(findings: Findings, draft: Draft, profile: Profile) -> None:
+    """Further programs of the same folder. Declared processes (a Procfile) know better."""
+    if any(e.detector == "procfile" for e in draft.evidence):
+        return
+    for worker in profile.workers:
+        suffix = "worker" if len(profile.workers) == 1 else component_name(worker.framework or worker.kind)
+        name = suffix if draft.root == "." else component_name(f"{draft.name}-{suffix}")
+        extra = Draft(unique(name, findings.names()), draft.root)
+        extra.facts["kind"] = worker.kind
+        if _dockerfile(draft):
+            extra.facts["build"] = draft.facts["build"]
+        _from_profile(findings, extra, worker)
+        _command(extra)
+        findings.drafts.append(extra)
+
+
+def _dockerfile(draft: Draft) -> str | None:
+    build: Build | None = draft.facts.get("build")
+    return build.dockerfile if build else None
+
+
+def _command(draft: Draft) -> None:
+    """A declared start command overrides the image's own; in a generated image it is the image's own already."""
+    declared = [e for e in draft.evidence if e.fact.endswith(".start_command") and e.detector in _DECLARING]
+    if declared and _dockerfile(draft) and "command" not in draft.facts:
+        draft.facts["command"] = program(draft.facts["start_command"], draft.name)
+    draft.facts.setdefault("kind", _guess(draft))
+
+
+_DECLARING = ("iarnet.yaml", "procfile")
+
+
+def _guess(draft: Draft) -> str:
+    """Without any sign of the program: what it listens on."""
+    ports: tuple[Port, ...] = draft.facts.get("ports", ())
+    if not ports:
+        return "worker"
+    return "web" if any(port.publish != "no" for port in ports) or "compose" not in _detectors(draft) else "api"
+
+
+def _detectors(draft: Draft) -> set[str]:
+    return {evidence.detector for evidence in draft.evidence}

@@ -1,0 +1,158 @@
+"""What a user has set (`web.replicas=2`, `api.env.DEBUG=1`) wins over what analysis says."""
+
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from iarnet.analysis.names import did_you_mean
+from iarnet.analysis.structures.quantities import cpu_millis, memory_bytes, program, seconds
+from iarnet.errors import InvalidComponent, InvalidInput
+from iarnet.models.analysis import Analysis, Evidence
+from iarnet.models.app import Settings
+from iarnet.models.component import Component, ComponentKind, EnvVar, HealthCheck, Port
+
+HEALTH_FIELDS = ("type", "path", "port", "command", "interval", "timeout", "start_period", "retries")
+
+
+def apply_corrections(analysis: Analysis, settings: Settings) -> Analysis:
+    """The analysis with the settings in it, each recorded as evidence of detector `user`.
+
+    Raises `InvalidInput` for an unknown component or field and for a value of the wrong form.
+    """
+    components = {component.name: component for component in analysis.components}
+    evidence = list(analysis.evidence)
+    for key, value in settings.values.items():
+        name, field = _split(key, components)
+        components[name] = _corrected(components[name], field, value, key)
+        evidence.append(Evidence(fact=key, value="" if ".env." in key else value, file="settings", detector="user"))
+    for key, secret in settings.secrets.items():
+        name, field = _split(key, components)
+        if not field.startswith("env."):
+            raise InvalidInput(f"{key} can't be a secret", where=key, hint=f"only {name}.env.NAME can")
+        variable = EnvVar(name=_env_name(field, key), value="{secret}", secret=secret)
+        components[name] = _with_env(components[name], variable)
+        evidence.append(Evidence(fact=key, value=f"secret {secret}", file="settings", detector="user"))
+    changed = {"components": tuple(components.values()), "evidence": tuple(evidence)}
+    return analysis.model_copy(update=changed)
+
+
+def _split(key: str, components: dict[str, Component]) -> tuple[str, str]:
+    name, _, field = key.partition(".")
+    if name not in components:
+        raise InvalidInput(f"there is no component {name!r}", where=key, hint=did_you_mean(name, components))
+    known = (*_FIELDS, *(f"health.{part}" for part in HEALTH_FIELDS))
+    if field not in known and not field.startswith("env."):
+        raise InvalidInput(f"a component has no {field!r}", where=key, hint=did_you_mean(field, [*known, "env.NAME"]))
+    return name, field
+
+
+def _corrected(component: Component, field: str, value: str, key: str) -> Component:
+    try:
+        if field.startswith("env."):
+            return _with_env(component, EnvVar(name=_env_name(field, key), value=value))
+        if field.startswith("health."):
+            return _update(component, health=_health(component, field.removeprefix("health."), value))
+        return _update(component, **_FIELDS[field](component, value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidInput(f"{key}={value[:100]}: {first['msg']}", where=key) from error
+    except InvalidComponent as error:
+        raise InvalidInput(f"{key}: {error.message}", where=key, hint=error.hint) from error
+    except ValueError as error:
+        raise InvalidInput(f"{key}: {error}", where=key) from error
+
+
+def _update(component: Component, **fields: Any) -> Component:
+    return Component.model_validate({name: getattr(component, name) for name in Component.model_fields} | fields)
+
+
+def _env_name(field: str, key: str) -> str:
+    name = field.removeprefix("env.")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}", name):
+        raise InvalidInput(f"{name[:60]!r} is no name of a setting", where=key, hint="letters, digits and _")
+    return name
+
+
+def _with_env(component: Component, variable: EnvVar) -> Component:
+    env = {known.name: known for known in component.env} | {variable.name: variable}
+    return _update(component, env=tuple(env[name] for name in sorted(env)))
+
+
+def _port(component: Component, value: str) -> dict[str, Any]:
+    """The port that the component listens on; what tells it so follows."""
+    number = _integer(value)
+    old = component.port
+    first = (old or Port(port=number)).model_copy(update={"port": number})
+    changed: dict[str, Any] = {"ports": (Port.model_validate(first.model_dump()), *component.ports[1:])}
+    if component.health and old and component.health.port == old.port:
+        changed["health"] = component.health.model_copy(update={"port": number})
+    told = [v for v in component.env if v.name == "PORT" and old and v.value == str(old.port)]
+    if told:
+        changed["env"] = _with_env(component, EnvVar(name="PORT", value=str(number))).env
+    return changed
+
+
+def _publish(component: Component, value: str) -> dict[str, Any]:
+    if not component.ports:
+        raise ValueError(f"{component.name} listens on no port; set {component.name}.port first")
+    wish = {"true": "auto", "auto": "auto", "yes": "auto", "false": "no", "no": "no"}.get(value.strip().lower())
+    host = None if wish else _integer(value)
+    first = component.ports[0].model_dump() | {"publish": wish or "exact", "host_port": host}
+    return {"ports": (Port.model_validate(first), *component.ports[1:])}
+
+
+def _kind(_component: Component, value: str) -> dict[str, Any]:
+    if value not in get_args(ComponentKind):
+        raise ValueError(f"{value[:60]!r} is no kind; {did_you_mean(value, get_args(ComponentKind))}")
+    return {"kind": value}
+
+
+def _command(component: Component, value: str) -> dict[str, Any]:
+    """In a generated image too, the command given here runs in place of the image's own."""
+    return {"command": program(value, "command"), "start_command": value}
+
+
+def _resources(amount: str, read: Callable[[str, str], int]) -> Callable[[Component, str], dict[str, Any]]:
+    def correct(component: Component, value: str) -> dict[str, Any]:
+        return {"resources": component.resources.model_copy(update={amount: read(value, amount)})}
+
+    return correct
+
+
+def _health(component: Component, field: str, value: str) -> HealthCheck:
+    """A path makes it an HTTP check, a command a check by command."""
+    facts = (component.health or HealthCheck(port=component.port.port if component.port else None)).model_dump()
+    if field == "path":
+        facts |= {"type": "http", "path": "/" + value.lstrip("/")}
+    elif field == "command":
+        facts |= {"type": "command", "command": program(value, "health.command")}
+    elif field in ("interval", "timeout", "start_period"):
+        facts[f"{field}_s"] = seconds(value, field)
+    else:
+        facts[field] = _integer(value) if field in ("port", "retries") else value
+    return HealthCheck.model_validate(facts)
+
+
+def _integer(value: str) -> int:
+    if not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
+        raise ValueError(f"{value[:60]!r} is no whole number")
+    return int(value)
+
+
+_FIELDS: dict[str, Callable[[Component, str], dict[str, Any]]] = {
+    "replicas": lambda _, value: {"replicas": _integer(value)},
+    "kind": _kind,
+    "image": lambda _, value: {"image": value, "build": None},
+    "command": _command,
+    "port": _port,
+    "publish": _publish,
+    "cpu": _resources("cpu_millis", cpu_millis),
+    "memory": _resources("memory_bytes", memory_bytes),
+    "storage": _resources("storage_bytes", memory_bytes),
+    "gpu": _resources("gpu_millis", cpu_millis),
+    "user": lambda _, value: {"user": value or None},
+    "working_dir": lambda _, value: {"working_dir": value or None},
+    "capabilities": lambda _, value: {"capabilities": tuple(value.replace(",", " ").upper().split())},
+}

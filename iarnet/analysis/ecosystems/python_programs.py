@@ -1,0 +1,317 @@
+"""Which programs a Python folder holds, and how each is started."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from posixpath import basename, dirname
+
+from iarnet.analysis.base import Files
+from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.manifests import join, line_of
+from iarnet.analysis.ecosystems.python_code import AppObject, Module
+from iarnet.models.component import ComponentKind
+
+ENTRIES = ("main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "web.py", "manage.py",
+           "__main__.py", "application.py", "bot.py", "worker.py", "start.py", "streamlit_app.py", "Home.py",
+           "index.py")  # fmt: skip
+ASGI = ("fastapi", "starlette", "litestar", "quart")
+WSGI = ("flask", "falcon", "bottle", "dash")
+SERVER_PORTS = {"fastapi": 8000, "starlette": 8000, "litestar": 8000, "quart": 8000, "flask": 5000, "falcon": 8000,
+                "bottle": 8080, "dash": 8050, "sanic": 8000, "django": 8000, "streamlit": 8501, "gradio": 7860,
+                "aiohttp": 8080, "tornado": 8888}  # fmt: skip
+_PAGES = ("django", "streamlit", "gradio", "dash")
+_LOOPS = re.compile(
+    r"while True|run_forever|start_consuming|serve_forever|BlockingScheduler|run_polling|start_polling"
+    r"|infinity_polling|\.consume\(|KafkaConsumer|AIOKafkaConsumer|\.subscribe\(|schedule\.every|asyncio\.Event\(\)\.wait|client\.run\(|bot\.run\("
+)
+
+
+PortOf = Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Program:
+    """`file` and `line` are where it was seen. `listens`: it serves a port; `file_only`: the one that the code of
+    `file` opens, if it opens one. `needs` are packages that the command itself needs."""
+
+    start: str
+    framework: str | None
+    kind: ComponentKind
+    file: str
+    line: int | None = None
+    listens: bool = False
+    file_only: bool = False
+    needs: tuple[str, ...] = ()
+    confidence: float = 0.9
+
+
+def find_programs(
+    files: Files, root: str, modules: list[Module], dependencies: Iterable[str], port_of: PortOf
+) -> list[Program]:
+    """The main program first, then what else runs from here. `port_of(framework)` is the port to serve on."""
+    known = set(dependencies)
+    main = (
+        _django(files, root, modules, known, port_of)
+        or _application(root, files, modules, known, port_of)
+        or _streamlit(root, modules, port_of)
+        or _script(root, modules)
+    )
+    others = [*_celery(root, files, modules), *_dramatiq(root, files, modules), *_rq(modules, known)]
+    if main and main.framework in ASGI + WSGI and (page := _streamlit(root, modules, port_of)):
+        others.append(page)
+    if main and main.framework is None and others and not main.listens:
+        return others
+    return [program for program in (main, *others) if program]
+
+
+def declared_program(start: str, modules: list[Module], root: str, framework: str | None) -> Program:
+    """What a start command that somebody has written runs."""
+    kind, words = commands.kind_of(start), commands.words(start)
+    tool = next((w for w in words[:2] if w in _TOOLS), "")
+    module = _started_module(words, modules, root)
+    file = module.path if module else ""
+    if kind:
+        return Program(start, tool if kind == "worker" else framework, kind, file, needs=_needs(words))
+    if tool or framework in ("streamlit", "gradio") or "runserver" in words:
+        return Program(start, framework, _kind(framework), file, listens=True, needs=_needs(words))
+    if module is None and framework:
+        return Program(start, framework, _kind(framework), file, listens=True, needs=_needs(words))
+    serves = module is not None and (_serves(module) or bool(module.apps))
+    guess: ComponentKind = _kind(framework) if serves else _script_kind(module)
+    return Program(
+        start, framework if serves else None, guess, file, listens=serves, file_only=serves, needs=_needs(words)
+    )
+
+
+_TOOLS = ("uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "streamlit", "gradio", "celery",
+          "dramatiq", "rq", "flask", "fastapi", "sanic", "uwsgi")  # fmt: skip
+
+
+def _needs(words: list[str]) -> tuple[str, ...]:
+    if not words or words[0] not in _TOOLS:
+        return ()
+    package = {"waitress-serve": "waitress", "uvicorn": "uvicorn[standard]", "fastapi": "fastapi[standard]"}.get(
+        words[0], words[0]
+    )
+    worker = "uvicorn[standard]" if any("UvicornWorker" in word for word in words) else None
+    return tuple(name for name in (package, worker) if name)
+
+
+def _started_module(words: list[str], modules: list[Module], root: str) -> Module | None:
+    """The file of `python worker.py`, `python -m shop.worker`."""
+    if not words or not re.fullmatch(r"python[\d.]*", words[0]):
+        return None
+    rest = [w for w in words[1:] if w not in ("-u", "-O", "-X")]
+    if rest[:1] == ["-m"] and len(rest) > 1:
+        path = rest[1].replace(".", "/")
+        wanted = {f"{path}.py", f"{path}/__main__.py", f"src/{path}.py", f"src/{path}/__main__.py"}
+    else:
+        wanted = {rest[0].removeprefix("./")} if rest else set()
+    return next((m for m in modules if m.path in {join(root, name) for name in wanted}), None)
+
+
+def _django(files: Files, root: str, modules: list[Module], known: set[str], port_of: PortOf) -> Program | None:
+    path = next((p for p in files.paths(root, 2) if basename(p) == "manage.py"), None)
+    if path is None or ("django" not in known and "DJANGO_SETTINGS_MODULE" not in (files.text(path) or "")):
+        return None
+    folder, text = dirname(path), files.text(path)
+    inside = folder[len(root) :].strip("/") if root != "." else folder
+    settings = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]+)[\"']", text or "")
+    package = (settings[1] if settings else "").split(".settings")[0].replace(".", "/")
+    asynchronous = files.exists(join(folder or ".", f"{package}/asgi.py")) and known & {"channels", "daphne"}
+    if not package or not (asynchronous or files.exists(join(folder or ".", f"{package}/wsgi.py"))):
+        package, asynchronous = "", set()
+    command = _django_server(package.replace("/", "."), bool(asynchronous), port_of("django"))
+    static = "python manage.py collectstatic --noinput && " if _has_static_root(modules) else ""
+    change = f"cd {inside} && " if inside else ""
+    start = f"{change}{static}python manage.py migrate --noinput && {command}"
+    needs = _needs(commands.words(command))
+    return Program(start, "django", "web", path, line_of(text, "DJANGO_SETTINGS_MODULE"), listens=True, needs=needs)
+
+
+def _django_server(package: str, asynchronous: bool, port: int) -> str:
+    if not package:
+        return f"python manage.py runserver 0.0.0.0:{port}"
+    if asynchronous:
+        return f"uvicorn --host 0.0.0.0 --port {port} {package}.asgi:application"
+    return f"gunicorn --bind 0.0.0.0:{port} {package}.wsgi:application"
+
+
+def _has_static_root(modules: list[Module]) -> bool:
+    return any("STATIC_ROOT" in module.constants for module in modules)
+
+
+def _application(root: str, files: Files, modules: list[Module], known: set[str], port_of: PortOf) -> Program | None:
+    found = [(m, app) for m in modules for app in m.apps if app.framework not in ("celery", "gradio")]
+    if not found:
+        return None
+    module, app = min(found, key=lambda pair: _application_rank(root, *pair))
+    start = _server_command(root, files, module, app, known, port_of(app.framework))
+    own = not start.startswith("python")
+    kind: ComponentKind = "web" if app.framework in _PAGES else "api"
+    needs = _needs(commands.words(start))
+    return Program(start, app.framework, kind, module.path, app.line, listens=True, file_only=not own, needs=needs)
+
+
+def _application_rank(root: str, module: Module, app: AppObject) -> tuple[int, bool, int, int, str]:
+    name = basename(module.path)
+    order = ENTRIES.index(name) if name in ENTRIES else len(ENTRIES)
+    depth = module.path.count("/")
+    serves = 0 if app.name in ("app", "application", "server", "api", "create_app") else 1
+    return (depth if order == len(ENTRIES) else min(depth, 2), app.factory, order, serves, module.path)
+
+
+def _server_command(root: str, files: Files, module: Module, app: AppObject, known: set[str], port: int) -> str:
+    folder, dotted = module_name(root, files, module)
+    target = f"{dotted}:{app.name}"
+    if app.framework in ASGI:
+        where = f" --app-dir {folder}" if folder else ""
+        factory = " --factory" if app.factory else ""
+        return f"uvicorn{where}{factory} {target} --host 0.0.0.0 --port {port}"
+    if app.framework in WSGI:
+        target += ".server" if app.framework == "dash" else "()" if app.factory else ""
+        where = f" --chdir {folder}" if folder else ""
+        return f"gunicorn{where} --bind 0.0.0.0:{port} {_quoted(target)}"
+    if app.framework == "sanic" and not app.factory:
+        return f"sanic {target} --host 0.0.0.0 --port {port}"
+    return f"python {_local(root, module.path)}"
+
+
+def module_name(root: str, files: Files, module: Module) -> tuple[str, str]:
+    """The folder to import from ("" for the root itself) and the dotted name of the module in it.
+
+    That folder is the outermost in which all absolute imports of the file that could be local are found.
+    """
+    local = _local(root, module.path)
+    parts = local.removesuffix(".py").removesuffix("/__init__").split("/")
+    inside = module.path.endswith("/__init__.py")
+    folders = [
+        "/".join(parts[:depth])
+        for depth in range(len(parts) if inside or not module.relative else max(1, len(parts) - 1))
+    ]
+    candidates = [f for f in folders if not files.exists(join(root, f"{f}/__init__.py" if f else "__init__.py"))] or [
+        ""
+    ]
+    tops = {name.split(".")[0] for name in module.imports}
+    best = min(
+        candidates, key=lambda f: (_unresolved(files, root, f, folders, tops), f != "src", f.count("/"), len(f))
+    )
+    return best, ".".join(parts[best.count("/") + 1 :] if best else parts)
+
+
+def _unresolved(files: Files, root: str, folder: str, folders: list[str], tops: set[str]) -> int:
+    """How many imports another candidate folder would satisfy and this one does not."""
+    return sum(
+        1
+        for top in tops
+        if not _has(files, root, folder, top) and any(_has(files, root, other, top) for other in folders)
+    )
+
+
+def _has(files: Files, root: str, folder: str, top: str) -> bool:
+    path = join(root, f"{folder}/{top}" if folder else top)
+    return files.exists(f"{path}.py") or files.exists(f"{path}/__init__.py") or bool(files.paths(path, 1))
+
+
+def _streamlit(root: str, modules: list[Module], port_of: PortOf) -> Program | None:
+    pages = [
+        m for m in modules if any(i.split(".")[0] == "streamlit" for i in m.imports) and "/pages/" not in f"/{m.path}"
+    ]
+    if not pages:
+        return None
+    page = min(pages, key=lambda m: _entry_rank(m.path))
+    options = f"--server.address 0.0.0.0 --server.port {port_of('streamlit')} --server.headless true"
+    start = f"streamlit run {_local(root, page.path)} {options}"
+    return Program(
+        start, "streamlit", "web", page.path, line_of(page.text, "streamlit"), listens=True, needs=("streamlit",)
+    )
+
+
+def _script(root: str, modules: list[Module]) -> Program | None:
+    """A file that is run as it is: it serves, makes a Gradio page, or has a main guard or the usual name."""
+    found = [m for m in modules if _serves(m) or m.is_main or basename(m.path) in ENTRIES]
+    if not found:
+        return None
+    module = min(found, key=lambda m: (not _serves(m), not m.is_main, *_entry_rank(m.path)))
+    framework = next((app.framework for app in module.apps if app.framework != "celery"), None)
+    serves = _serves(module)
+    kind: ComponentKind = ("web" if framework in _PAGES else "api") if serves else _script_kind(module)
+    start = f"python -m {_dotted(root, module)}" if module.relative else f"python {_local(root, module.path)}"
+    return Program(start, framework, kind, module.path, listens=serves, file_only=True, confidence=0.7)
+
+
+def _serves(module: Module) -> bool:
+    from_calls = {module.origin(call.func).rpartition(".")[2] for call in module.calls}
+    servers = {"run_app", "serve_forever", "HTTPServer", "ThreadingHTTPServer", "TCPServer", "make_server",
+               "add_insecure_port", "start_server", "run_server", "run_simple"}  # fmt: skip
+    origins = {module.origin(call.func) for call in module.calls}
+    runs = bool(
+        origins & {"uvicorn.run", "waitress.serve", "websockets.serve", "bottle.run", "socketio.run", "app.run"}
+    )
+    gradio = any(app.framework == "gradio" for app in module.apps) and "launch" in from_calls
+    return bool(from_calls & servers) or runs or gradio
+
+
+def _script_kind(module: Module | None) -> ComponentKind:
+    return "worker" if module is None or _LOOPS.search(module.text) else "job"
+
+
+def _kind(framework: str | None) -> ComponentKind:
+    return "web" if framework in _PAGES else "api"
+
+
+def _entry_rank(path: str) -> tuple[int, int, str]:
+    name = basename(path)
+    return (path.count("/"), ENTRIES.index(name) if name in ENTRIES else len(ENTRIES), path)
+
+
+def _celery(root: str, files: Files, modules: list[Module]) -> list[Program]:
+    found = [(m, app) for m in modules for app in m.apps if app.framework == "celery" and not app.factory]
+    if not found:
+        return []
+    module, app = min(found, key=lambda pair: (_celery_rank(pair[0]), pair[0].path))
+    folder, dotted = module_name(root, files, module)
+    where = f" --workdir {folder}" if folder else ""
+    base = f"celery{where} -A {dotted if app.name == 'app' else f'{dotted}:{app.name}'}"
+    seen = Program(f"{base} worker --loglevel INFO", "celery", "worker", module.path, app.line, needs=("celery",))
+    if not any(re.search(r"beat_schedule|CELERY_BEAT_SCHEDULE|add_periodic_task", m.text) for m in modules):
+        return [seen]
+    beat = f"{base} beat --loglevel INFO --schedule /tmp/celerybeat-schedule"
+    return [seen, Program(beat, "celery", "worker", module.path, app.line, needs=("celery",))]
+
+
+def _celery_rank(module: Module) -> int:
+    return {"celery.py": 0, "celery_app.py": 1, "worker.py": 2, "tasks.py": 3}.get(basename(module.path), 4)
+
+
+def _dramatiq(root: str, files: Files, modules: list[Module]) -> list[Program]:
+    found = [
+        m for m in modules if re.search(r"^@(dramatiq\.)?actor", m.text, re.MULTILINE) and "dramatiq" in m.imports
+    ]
+    if not found:
+        return []
+    paths = " ".join(module_name(root, files, module)[1] for module in found)
+    line = line_of(found[0].text, "actor")
+    return [Program(f"dramatiq {paths}", "dramatiq", "worker", found[0].path, line, needs=("dramatiq",))]
+
+
+def _rq(modules: list[Module], known: set[str]) -> list[Program]:
+    """Queues that the code fills need somebody who empties them, unless it brings its own worker."""
+    using = [m for m in modules if "rq" in m.imports]
+    if "rq" not in known or not using or any("Worker(" in m.text for m in using):
+        return []
+    queues = [name for m in using for name in re.findall(r"Queue\(\s*(?:name=)?[\"']([\w-]+)[\"']", m.text)]
+    start = f"rq worker --url $REDIS_URL {' '.join(dict.fromkeys(queues)) or 'default'}"
+    return [Program(start, "rq", "worker", using[0].path, line_of(using[0].text, "rq"), needs=("rq",))]
+
+
+def _local(root: str, path: str) -> str:
+    return path if root in ("", ".") else path[len(root) + 1 :]
+
+
+def _dotted(root: str, module: Module) -> str:
+    return _local(root, module.path).removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+
+
+def _quoted(target: str) -> str:
+    return f"'{target}'" if "(" in target else target

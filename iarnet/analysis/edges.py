@@ -1,0 +1,268 @@
+"""Who needs whom: declared, or seen in drivers, in values and in the names of settings."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from iarnet.analysis import services
+from iarnet.analysis.base import Files
+from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.names import did_you_mean
+from iarnet.errors import InvalidComponent
+from iarnet.models.analysis import Evidence, Warning
+from iarnet.models.edge import Condition, Edge, EdgeType
+
+_BACK = frozenset({"api", "backend", "server", "service", "base"})
+_PUBLIC = ("NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "PUBLIC_", "VUE_APP_", "GATSBY_", "NG_APP_")
+_POINTER = re.compile(
+    r"(?P<name>[A-Z0-9_]+?)_(?P<part>BASE_URL|SERVICE_URL|API_URL|URL|URI|ORIGIN|ADDRESS|ADDR|ENDPOINT|TARGET|"
+    r"HOSTNAME|HOSTPORT|HOST|SERVICE_HOST|SERVICE_PORT|PORT)"
+)
+_SUFFIXES = ("-service", "-svc", "-server", "-api", "-base", "-internal", "-app", "-backend")
+_PROXY = r"(?:proxy_pass|grpc_pass|reverse_proxy|uwsgi_pass|fastcgi_pass|server)\s+(?:\w+://)?([A-Za-z0-9_-]+)(?:[:/;]|\s|$)"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A setting that names another component: `part` is `url`, `address`, `host` or `port`."""
+
+    name: str
+    target: str
+    part: str
+
+
+def connect(files: Files, findings: Findings) -> None:
+    """Refines declared edges and adds the inferred ones; an inferred edge never closes a circle."""
+    _check(findings)
+    findings.edges = [_refined(findings, edge) for edge in findings.edges]
+    for edge, evidence in [*_drivers(findings), *_values(findings), *_proxies(files, findings), *_names(findings)]:
+        _add(findings, edge, evidence)
+
+
+def pointers(draft: Draft, findings: Findings) -> list[Pointer]:
+    """The settings that `draft` reads or has without a value and that name another component."""
+    names = [*draft.reads, *(name for name in draft.env if name not in draft.reads)]
+    found = (_pointer(draft, name, findings) for name in names)
+    return [pointer for pointer in found if pointer]
+
+
+def in_browser(name: str) -> bool:
+    return name.startswith(_PUBLIC)
+
+
+def mentions(value: str, host: str) -> bool:
+    """Whether a value points to `host`: as a URL's host, as `host:port`, or in a list of them."""
+    return re.search(rf"(?:^|[/@,;\s(=]){re.escape(host)}(?=:\d|[/,;\s)?]|$)", value, re.IGNORECASE) is not None
+
+
+def _check(findings: Findings) -> None:
+    names = findings.names()
+    for edge in findings.edges:
+        for name in (edge.from_, edge.to):
+            if name not in names:
+                raise InvalidComponent(
+                    f"{edge.from_} needs {edge.to}, but there is no component {name!r}",
+                    where=next((f"{e.file}:{e.line}" for e in findings.evidence if name in e.fact), name),
+                    hint=did_you_mean(name, names),
+                )
+
+
+def _refined(findings: Findings, edge: Edge) -> Edge:
+    """A database that is merely `started` refuses connections: the short form of compose means `healthy` there."""
+    source, target = findings.get(edge.from_), findings.get(edge.to)
+    if source is None or target is None:
+        return edge
+    condition = edge.condition
+    short = any(e.fact == f"{edge.from_}->{edge.to}" and e.confidence < 1 for e in findings.evidence)
+    if short and target.service and target.facts.get("health"):
+        condition = "healthy"
+    env = _env(source, target, findings)
+    return edge.model_copy(update={"type": _type(target), "condition": condition, "env": env})
+
+
+def _type(target: Draft) -> EdgeType:
+    if target.service:
+        kinds: dict[str, EdgeType] = {"database": "database", "cache": "cache", "queue": "queue"}
+        return kinds[target.service.kind]
+    ports = target.facts.get("ports", ())
+    return ports[0].protocol if ports else "order"
+
+
+def _env(source: Draft, target: Draft, findings: Findings) -> str | None:
+    """The setting of `source` that finds `target`: one that holds a whole URL if there is any."""
+    known = {**source.reads, **source.env}
+    if target.service:
+        parts = {name: services.role(name, target.service.prefixes) for name in known}
+    else:
+        parts = {p.name: p.part for p in pointers(source, findings) if p.target == target.name}
+    held = [n for n, variable in source.env.items() if variable.value and mentions(variable.value, target.name)]
+    for part in ("url", "address", "host"):
+        found = next((name for name in known if parts.get(name) == part), None)
+        if found and (not held or found in held):
+            return found
+    return held[0] if held else None
+
+
+def _drivers(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    present = {draft.service.key: draft for draft in reversed(findings.drafts) if draft.service}
+    for draft in findings.drafts:
+        if draft.service or (draft.root is None and draft.facts.get("image")):
+            continue
+        for service, why in wanted(draft, frozenset(present)):
+            target = present.get(service.key)
+            if target:
+                yield _edge(findings, draft, target, why, 0.9, "drivers")
+
+
+def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[services.Service, str]]:
+    """The services that a component uses, with the reason: drivers among its dependencies, names it reads.
+
+    A library for several SQL databases counts for one of them: the one that settings name, that is declared, or the
+    first.
+    """
+    found: dict[str, tuple[services.Service, str]] = {}
+    named = {service.key: name for name in draft.reads if (service := services.by_setting(name))}
+    for service in services.SERVICES:
+        if service.key in named and not _outside(draft, named[service.key]):
+            found[service.key] = (service, f"reads {named[service.key]}")
+    drivers = services.by_driver(draft.profile.dependencies if draft.profile else frozenset())
+    sql = [service for service in drivers if service.family == "sql"]
+    chosen = next((s for s in sql if s.key in named), None) or next((s for s in sql if s.key in present), None)
+    for service in drivers:
+        if service.family == "sql" and (service != (chosen or sql[0]) or _outside(draft, "DATABASE_URL")):
+            continue
+        found.setdefault(service.key, (service, "has a driver among its dependencies"))
+    return list(found.values())
+
+
+def _outside(draft: Draft, name: str) -> bool:
+    """A declared value that points to a host elsewhere, or to a file."""
+    value = draft.value(name) or ""
+    return bool(re.search(r"://[^/]*@?[\w-]+\.[\w.-]+|^sqlite|^file:", value))
+
+
+def _values(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    for draft in findings.drafts:
+        for name, variable in draft.env.items():
+            for target in findings.drafts:
+                if target is draft or not variable.value or not _points(name, variable.value, target):
+                    continue
+                yield _edge(findings, draft, target, f"{name} points to it", 0.95, "values")
+
+
+def _points(name: str, value: str, target: Draft) -> bool:
+    """A bare word is a host only in a setting that is named like one."""
+    if value.lower() == target.name:
+        return bool(re.search(r"HOST|SERVER|ADDR|URL|URI|ENDPOINT", name.upper()))
+    return mentions(value, target.name) and bool(re.search(r"[:/@]", value))
+
+
+def _proxies(files: Files, findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    for draft in findings.drafts:
+        if draft.root is None:
+            continue
+        for match in files.grep(_PROXY, draft.root, (".conf", ".template", "Caddyfile")):
+            target = findings.get(match.groups[0].lower())
+            if target and target is not draft and _owner(findings, match.path) is draft:
+                yield _edge(findings, draft, target, match.text.strip(), 0.9, "proxy", match.path, match.line)
+
+
+def _owner(findings: Findings, path: str) -> Draft | None:
+    """The component with the deepest folder that holds the file."""
+    holding = [d for d in findings.drafts if d.root and (d.root == "." or path.startswith(d.root + "/"))]
+    return max(holding, key=lambda d: len(d.root or ""), default=None)
+
+
+def _names(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    for draft in findings.drafts:
+        if draft.service:
+            continue
+        for pointer in pointers(draft, findings):
+            target = findings.get(pointer.target)
+            if target and not (target.kind in ("web", "static") and draft.kind in ("api", "worker")):
+                confidence = 0.6 if pointer.part == "port" else 0.8
+                yield _edge(findings, draft, target, f"reads {pointer.name}", confidence, "names")
+
+
+def _pointer(draft: Draft, name: str, findings: Findings) -> Pointer | None:
+    plain = next((name[len(prefix) :] for prefix in _PUBLIC if name.startswith(prefix)), name)
+    found = _POINTER.fullmatch(plain.upper())
+    if not found or services.by_setting(name):
+        return None
+    part = _PARTS.get(found["part"], "url")
+    target = _target(draft, found["name"].lower().replace("_", "-"), findings)
+    return Pointer(name, target.name, part) if target else None
+
+
+_PARTS = {
+    **dict.fromkeys(("ADDRESS", "ADDR", "HOSTPORT", "TARGET"), "address"),
+    **dict.fromkeys(("HOST", "HOSTNAME", "SERVICE_HOST"), "host"),
+    **dict.fromkeys(("PORT", "SERVICE_PORT"), "port"),
+}
+
+
+def _target(draft: Draft, wanted_name: str, findings: Findings) -> Draft | None:
+    others = [d for d in findings.drafts if d is not draft and not d.service and d.facts.get("ports")]
+    for variants in ({wanted_name}, _variants(wanted_name)):
+        exact = [d for d in others if variants & ({d.name} if len(variants) == 1 else _variants(d.name))]
+        if exact:
+            return exact[0]
+    behind = [d for d in others if d.kind == "api"]
+    generic = wanted_name in _BACK or wanted_name.removesuffix("-api") in _BACK
+    return behind[0] if generic and len(behind) == 1 and draft.kind in ("web", "static") else None
+
+
+def _variants(name: str) -> set[str]:
+    found = {name, name.replace("-", "")}
+    for suffix in _SUFFIXES:
+        if name.endswith(suffix):
+            found |= {name.removesuffix(suffix), name.removesuffix(suffix).replace("-", "")}
+    return found
+
+
+def _edge(
+    findings: Findings,
+    source: Draft,
+    target: Draft,
+    why: str,
+    confidence: float,
+    detector: str,
+    file: str = "",
+    line: int | None = None,
+) -> tuple[Edge, Evidence]:
+    condition: Condition = "completed" if target.kind == "job" else "healthy"
+    edge = Edge(from_=source.name, to=target.name, type=_type(target), condition=condition)
+    place = next((e for e in source.evidence if why.removeprefix("reads ").split()[0] in e.fact), None)
+    evidence = Evidence(
+        fact=f"{source.name}->{target.name}",
+        value=why[:500],
+        file=file or (place.file if place else source.root or "."),
+        line=line or (place.line if place else None),
+        confidence=confidence,
+        detector=detector,
+    )
+    return edge.model_copy(update={"env": _env(source, target, findings)}), evidence
+
+
+def _add(findings: Findings, edge: Edge, evidence: Evidence) -> None:
+    if any(known.from_ == edge.from_ and known.to == edge.to for known in findings.edges):
+        findings.evidence.append(evidence)
+        return
+    if _reaches(findings.edges, edge.to, edge.from_):
+        message = f"{edge.from_} also refers to {edge.to}, which waits for it already; it does not wait in turn"
+        findings.warnings.append(Warning(code="circle-avoided", message=message, severity="info"))
+        return
+    findings.edges.append(edge)
+    findings.evidence.append(evidence)
+
+
+def _reaches(edges: list[Edge], start: str, goal: str) -> bool:
+    seen, waiting = {start}, [start]
+    while waiting:
+        at = waiting.pop()
+        if at == goal:
+            return True
+        following = {edge.to for edge in edges if edge.from_ == at} - seen
+        seen |= following
+        waiting.extend(following)
+    return False

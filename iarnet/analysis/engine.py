@@ -1,0 +1,92 @@
+"""`analyze`: from a tree of files to components, edges and the reasons for each."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from iarnet.analysis.base import Ecosystem, StructureDetector
+from iarnet.analysis.complete import complete
+from iarnet.analysis.declared import declared
+from iarnet.analysis.defaults import apply_defaults, assume_ports
+from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.edges import connect
+from iarnet.analysis.files import TreeFiles
+from iarnet.analysis.roots import Recogniser, discover
+from iarnet.analysis.settings import add_services, complete_credentials, inject
+from iarnet.analysis.structures.compose import Compose
+from iarnet.analysis.structures.dockerfile import Dockerfile
+from iarnet.analysis.structures.iarnet_yaml import IarnetYaml
+from iarnet.analysis.structures.procfile import Procfile
+from iarnet.errors import InvalidComponent, NothingToRun
+from iarnet.models.analysis import Analysis, Warning
+from iarnet.models.component import Component
+from iarnet.sources.base import Tree
+
+STRUCTURES: tuple[StructureDetector, ...] = (IarnetYaml(), Compose(), Procfile(), Dockerfile())
+MAX_COMPONENTS = 200
+
+
+def analyze(
+    tree: Tree, ecosystems: Sequence[Ecosystem], structures: Sequence[StructureDetector] = STRUCTURES
+) -> Analysis:
+    """Read-only and deterministic: the same tree gives the same analysis. Nothing of the repository is run.
+
+    `structures` and `ecosystems` come strongest first. Raises `InvalidComponent` (with file and line) for a
+    declaration that is broken, `NothingToRun` when there is no component.
+    """
+    files = TreeFiles(tree)
+    findings = declared(files, structures)
+    recognise = Recogniser(files, ecosystems)
+    if not findings.whole:
+        discover(files, recognise, structures, findings)
+    _refuse_extremes(findings, ecosystems, structures)
+    complete(files, recognise, findings)
+    assume_ports(findings)
+    add_services(findings)
+    complete_credentials(findings)
+    connect(files, findings)
+    inject(files, findings)
+    apply_defaults(findings)
+    return _analysis(tree.hash, files, findings)
+
+
+def _refuse_extremes(
+    findings: Findings, ecosystems: Sequence[Ecosystem], structures: Sequence[StructureDetector]
+) -> None:
+    if not findings.drafts:
+        looked = ", ".join([*(s.name for s in structures), *(e.name for e in ecosystems)])
+        raise NothingToRun(
+            "no component was found in this repository",
+            hint=f"looked for: {looked}. Add a Dockerfile, or an iarnet.yaml that says what runs",
+        )
+    if len(findings.drafts) > MAX_COMPONENTS:
+        raise InvalidComponent(
+            f"{len(findings.drafts)} components; an app has at most {MAX_COMPONENTS}",
+            hint="choose a folder of the repository (`subdir`), or declare the components in iarnet.yaml",
+        )
+
+
+def _analysis(tree: str, files: TreeFiles, findings: Findings) -> Analysis:
+    warnings = [*findings.warnings, *(w for draft in findings.drafts for w in draft.warnings)]
+    if files.exhausted:
+        warnings.append(Warning(code="bounded", message="the repository is so large that not all of it was read"))
+    return Analysis(
+        tree=tree,
+        components=tuple(_component(draft) for draft in findings.drafts),
+        edges=tuple(findings.edges),
+        evidence=(*(e for draft in findings.drafts for e in draft.evidence), *findings.evidence),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _component(draft: Draft) -> Component:
+    try:
+        return draft.finish()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidComponent(
+            f"{draft.name}.{field}: {first['msg']}",
+            where=next((f"{e.file}:{e.line}" for e in draft.evidence), draft.root or draft.name),
+            component=draft.name,
+        ) from error

@@ -1,0 +1,102 @@
+"""The bounded view of a tree that all detectors read through."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import cached_property
+
+from iarnet.analysis.base import Match
+from iarnet.analysis.names import words
+from iarnet.sources.base import Tree
+
+TEXT_LIMIT = 1_000_000
+LINE_LIMIT = 2_000
+GREP_FILE_LIMIT = 300_000
+READ_BUDGET = 64_000_000
+DEPTH_LIMIT = 12
+
+IGNORED = words(
+    "node_modules bower_components vendor third_party .git .hg .svn dist build out target .venv venv .tox .nox "
+    "__pycache__ .mypy_cache .pytest_cache .ruff_cache site-packages .next .nuxt .svelte-kit .output .turbo .cache "
+    ".gradle .mvn .idea .vscode coverage testdata __tests__ __mocks__ .terraform"
+)
+
+
+class TreeFiles:
+    """Implements `Files`. `exhausted` tells that the budget of bytes was spent and later reads came back empty."""
+
+    def __init__(self, tree: Tree, *, budget: int = READ_BUDGET) -> None:
+        self._tree = tree
+        self._budget = budget
+        self._texts: dict[str, str | None] = {}
+        self.exhausted = False
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {entry.path: entry.size for entry in self._tree.entries()}
+
+    @cached_property
+    def _kept(self) -> list[str]:
+        return sorted(path for path in self._sizes if _kept(path))
+
+    def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
+        if root in ("", "."):
+            below, prefix = self._kept, ""
+        else:
+            prefix = root.rstrip("/") + "/"
+            first = bisect_left(self._kept, prefix)
+            below = self._kept[first : bisect_left(self._kept, prefix[:-1] + "0", first)]  # "0" follows "/"
+        if depth is None:
+            return list(below)
+        return [path for path in below if path.count("/", len(prefix)) < depth]
+
+    def exists(self, path: str) -> bool:
+        return path in self._sizes
+
+    def text(self, path: str) -> str | None:
+        if path not in self._sizes:
+            return None
+        if path not in self._texts:
+            self._texts[path] = self._load(path)
+        return self._texts[path]
+
+    def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterator[Match]:
+        expression, anywhere = re.compile(pattern), re.compile(pattern, re.MULTILINE)
+        for path in self.paths(root):
+            if (suffixes and not path.endswith(suffixes)) or self._sizes[path] > GREP_FILE_LIMIT:
+                continue
+            text = self.text(path)
+            if text and anywhere.search(text):
+                yield from _matches(expression, path, text)
+
+    def _load(self, path: str) -> str | None:
+        if self._budget <= 0:
+            self.exhausted = True
+            return None
+        raw = self._tree.read(path, TEXT_LIMIT)
+        if raw is None:
+            return None
+        self._budget -= len(raw)
+        return decode(raw)
+
+
+def decode(raw: bytes) -> str | None:
+    """UTF-8, or UTF-16 where a byte order mark says so, errors replaced; None for what is not text."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = raw.decode("utf-16", errors="replace")
+    else:
+        text = raw.decode("utf-8-sig", errors="replace")
+    return None if "\0" in text else text
+
+
+def _kept(path: str) -> bool:
+    folders = path.split("/")[:-1]
+    return len(folders) <= DEPTH_LIMIT and IGNORED.isdisjoint(folders)
+
+
+def _matches(expression: re.Pattern[str], path: str, text: str) -> Iterator[Match]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > LINE_LIMIT:
+            continue
+        for found in expression.finditer(line):
+            yield Match(path, number, line, tuple(group or "" for group in found.groups()))

@@ -1,0 +1,180 @@
+"""Which folders hold a program of their own, where no file of a whole application says so."""
+
+import json
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from iarnet.analysis.base import Declared, Ecosystem, Files, Profile, StructureDetector
+from iarnet.analysis.declared import draft_of, edge_evidence
+from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.names import component_name, unique, words
+
+DEPTH = 3
+MAX_FOLDERS = 300
+ASIDE = words(
+    "example examples sample samples demo demos test tests spec specs e2e doc docs documentation fixtures benchmark "
+    "benchmarks bench scripts script tools hack contrib templates template static assets"
+)
+MANIFESTS = words(
+    "package.json pyproject.toml requirements.txt Pipfile setup.py environment.yml manage.py go.mod Cargo.toml "
+    "pom.xml build.gradle build.gradle.kts composer.json Gemfile mix.exs deno.json deno.jsonc Procfile"
+)
+ORCHESTRATORS = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
+
+
+class Recogniser:
+    """Asks the ecosystems in turn, once per folder and start command; the first runnable answer counts."""
+
+    def __init__(self, files: Files, ecosystems: Sequence[Ecosystem]) -> None:
+        self._files = files
+        self._ecosystems = ecosystems
+        self._known: dict[tuple[str, str | None], Profile | None] = {}
+
+    def __call__(self, root: str, start: str | None = None) -> Profile | None:
+        key = (root, start)
+        if key not in self._known:
+            self._known[key] = self._ask(root, start)
+        return self._known[key]
+
+    def _ask(self, root: str, start: str | None) -> Profile | None:
+        first: Profile | None = None
+        for ecosystem in self._ecosystems:
+            profile = ecosystem.recognise(self._files, root, start)
+            if profile and profile.runnable:
+                return profile
+            first = first or profile
+        return first
+
+
+@dataclass
+class _Folder:
+    path: str
+    dockerfiles: list[Declared] = field(default_factory=list)
+    processes: list[Declared] = field(default_factory=list)
+    profile: Profile | None = None
+
+    @property
+    def runs(self) -> bool:
+        return bool(self.dockerfiles or self.processes or (self.profile and self.profile.runnable))
+
+
+def discover(
+    files: Files, recognise: Recogniser, structures: Sequence[StructureDetector], findings: Findings
+) -> None:
+    """Adds a draft for each program that is found; folders of examples and tests only when there is nothing else."""
+    folders = _folders(files)
+    _partial(files, structures, folders, findings)
+    main = [path for path in folders if ASIDE.isdisjoint(path.lower().split("/"))]
+    for chosen in (main, [path for path in folders if path not in main]):
+        roots = _choose(files, {path: folders[path] for path in chosen}, recognise)
+        for folder in roots:
+            _add(findings, folder)
+        if roots:
+            return
+
+
+def own_manifest(files: Files, folder: str) -> bool:
+    return any(posixpath.basename(path) in MANIFESTS for path in files.paths(folder, depth=1))
+
+
+def _folders(files: Files) -> dict[str, _Folder]:
+    """Shallow ones first."""
+    found = {"."}
+    for path in files.paths(depth=DEPTH + 1):
+        parts = path.split("/")[:-1]
+        found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+    ordered = sorted(found, key=lambda path: (path != ".", path.count("/"), path))
+    return {path: _Folder(path) for path in ordered[:MAX_FOLDERS]}
+
+
+def _partial(
+    files: Files, structures: Sequence[StructureDetector], folders: dict[str, _Folder], findings: Findings
+) -> None:
+    for detector in structures:
+        structure = None if detector.whole else detector.read(files)
+        if structure is None:
+            continue
+        for component in structure.components:
+            folder = folders.setdefault(component.root or ".", _Folder(component.root or "."))
+            (folder.dockerfiles if "build" in component.facts else folder.processes).append(component)
+        findings.edges += structure.edges
+        findings.evidence += [edge_evidence(clue, detector.name) for clue in structure.edge_clues]
+        findings.warnings += structure.warnings
+
+
+def _choose(files: Files, folders: dict[str, _Folder], recognise: Recogniser) -> list[_Folder]:
+    chosen: list[_Folder] = []
+    for folder in folders.values():
+        above = [other for other in chosen if _above(other.path, folder.path)]
+        if _candidate(files, folder, above):
+            folder.profile = recognise(folder.path)
+            if folder.runs:
+                chosen.append(folder)
+    root = next((folder for folder in chosen if folder.path == "."), None)
+    if root and len(chosen) > 1 and not root.dockerfiles and not root.processes and _orchestrates(files):
+        chosen.remove(root)
+    return chosen
+
+
+def _candidate(files: Files, folder: _Folder, above: list[_Folder]) -> bool:
+    """Below another component only what says itself how it runs; below one with a Dockerfile only another one."""
+    if folder.dockerfiles or folder.processes or not above:
+        return True
+    if any(other.dockerfiles for other in above):
+        return False
+    return own_manifest(files, folder.path)
+
+
+def _above(upper: str, lower: str) -> bool:
+    return upper != lower and (upper == "." or lower.startswith(upper + "/"))
+
+
+def _orchestrates(files: Files) -> bool:
+    """The root of a workspace only starts its members."""
+    if any(files.exists(name) for name in ORCHESTRATORS):
+        return True
+    try:
+        manifest = json.loads(files.text("package.json") or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and bool(manifest.get("workspaces"))
+
+
+def _add(findings: Findings, folder: _Folder) -> None:
+    if folder.processes:
+        build = folder.dockerfiles[0].facts["build"] if folder.dockerfiles else None
+        for process in folder.processes:
+            draft = draft_of(process, "procfile")
+            if build:
+                draft.facts["build"] = build
+            _take(findings, draft)
+        return
+    for declared in folder.dockerfiles:
+        draft = draft_of(declared, "dockerfile")
+        draft.name = draft.name or _name(folder)
+        _take(findings, draft)
+    if not folder.dockerfiles:
+        _take(findings, Draft(_name(folder), folder.path))
+
+
+def _take(findings: Findings, draft: Draft) -> None:
+    """A name that is taken gets the folder above in front of it."""
+    if draft.name in findings.names() and draft.root and "/" in draft.root:
+        draft.name = component_name("-".join(draft.root.split("/")[-2:]))
+    renamed = unique(draft.name, findings.names())
+    draft.evidence = [e.model_copy(update={"fact": _renamed(e.fact, draft.name, renamed)}) for e in draft.evidence]
+    draft.name = renamed
+    findings.drafts.append(draft)
+
+
+def _renamed(fact: str, old: str, new: str) -> str:
+    return new + fact.removeprefix(old)
+
+
+def _name(folder: _Folder) -> str:
+    """A folder's own name; at the root of the tree, which has none, the kind of program."""
+    if folder.path != ".":
+        return component_name(posixpath.basename(folder.path))
+    kind = folder.profile.kind if folder.profile else "web"
+    return {"static": "web", "job": "job", "worker": "worker", "api": "api"}.get(kind, "web")

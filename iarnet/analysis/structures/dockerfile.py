@@ -1,0 +1,260 @@
+"""Dockerfiles, read with BuildKit's own parser."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import dockerfile
+
+from iarnet.analysis.base import Clue, Declared, Files, Structure
+from iarnet.analysis.names import component_name, unique, words
+from iarnet.analysis.structures.quantities import seconds
+from iarnet.errors import InvalidComponent
+from iarnet.models.analysis import Warning
+from iarnet.models.component import Build, HealthCheck, Port
+
+DEPTH = 4
+HOLDERS = words("docker .docker deploy deployment deployments container containers ops")
+NOT_FOR_RUNNING = words("dev development local test tests testing ci debug base build builder lint docs")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?[-+]([^}]*))?\}|([A-Za-z_]\w*))")
+
+
+@dataclass
+class _Stage:
+    name: str
+    base: str
+    settings: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    clues: list[Clue] = field(default_factory=list)
+
+
+class Dockerfile:
+    """One component for each folder with a Dockerfile, or for each Dockerfile where a folder has several."""
+
+    name = "dockerfile"
+    whole = False
+
+    def read(self, files: Files) -> Structure | None:
+        structure = Structure()
+        for path in dockerfiles(files):
+            if variant(path) or home(path) not in [component.root for component in structure.components]:
+                self._add(structure, files, path)
+        return structure if structure.components else None
+
+    def _add(self, structure: Structure, files: Files, path: str) -> None:
+        folder, label = home(path), variant(path)
+        name = label or (component_name(posixpath.basename(folder)) if folder != "." else "")
+        try:
+            facts, clues = read_facts(files, path)
+        except InvalidComponent as error:
+            structure.warnings.append(Warning(code="broken-dockerfile", message=error.message, file=path))
+            return
+        if name:
+            name = unique(name, [c.name for c in structure.components])
+        facts["build"] = Build(context=context_of(files, path), dockerfile=path)
+        structure.components.append(Declared(name, folder, facts, [*clues, Clue("build", path, path, 1)]))
+
+
+def dockerfiles(files: Files) -> list[str]:
+    """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development."""
+    by_folder: dict[str, list[str]] = {}
+    for path in files.paths(depth=DEPTH):
+        if variant(path) is not None:
+            by_folder.setdefault(posixpath.dirname(path), []).append(path)
+    return [path for paths in by_folder.values() for path in _chosen(paths)]
+
+
+def variant(path: str) -> str | None:
+    """`` for a plain Dockerfile, `api` for `Dockerfile.api` or `api.Dockerfile`, None for another file."""
+    name = posixpath.basename(path)
+    if name in ("Dockerfile", "Containerfile", "dockerfile"):
+        return ""
+    found = re.fullmatch(r"Dockerfile[.-]([\w.-]+)|([\w-]+)\.[Dd]ockerfile", name)
+    if not found or name.endswith((".dockerignore", ".md", ".j2", ".tmpl", ".template", ".bak")):
+        return None
+    return component_name(found[1] or found[2])
+
+
+def home(path: str) -> str:
+    """The folder that a Dockerfile is about: the one above where it lies in `docker/` or the like."""
+    folder = posixpath.dirname(path) or "."
+    if posixpath.basename(folder).lower() in HOLDERS:
+        return posixpath.dirname(folder) or "."
+    return folder
+
+
+def context_of(files: Files, path: str) -> str:
+    """Its own folder, unless what it copies lies only relative to the home folder or the root of the tree."""
+    copied = [source for source in _copied(files, path) if not _VARIABLE.search(source)]
+    folders = list(dict.fromkeys([home(path), posixpath.dirname(path) or ".", "."]))
+    present = {folder: sum(_present(files, folder, source) for source in copied) for folder in folders}
+    return max(folders, key=lambda folder: (present[folder], -folders.index(folder)))
+
+
+def read_facts(files: Files, path: str, target: str | None = None) -> tuple[dict[str, Any], list[Clue]]:
+    """What the last stage (or `target`) says, as fields of Component, with what it inherits from earlier stages.
+
+    Raises `InvalidComponent` with file and line.
+    """
+    stages = list(_stages(_commands(files, path), path))
+    if not stages:
+        raise InvalidComponent("a Dockerfile without FROM", where=f"{path}:1")
+    stage = stages[-1] if target is None else next((s for s in stages if s.name == target.lower()), None)
+    if stage is None:
+        names = ", ".join(s.name for s in stages if s.name)
+        raise InvalidComponent(f"{path} has no stage {target!r}", where=path, hint=f"stages: {names}")
+    return dict(stage.facts), list(stage.clues)
+
+
+def _chosen(paths: list[str]) -> list[str]:
+    plain = [path for path in paths if variant(path) == ""]
+    production = [path for path in paths if variant(path) in ("prod", "production")]
+    if plain or production:
+        return (plain or production)[:1]
+    return [path for path in paths if NOT_FOR_RUNNING.isdisjoint((variant(path) or "").split("-"))]
+
+
+def _commands(files: Files, path: str) -> tuple[Any, ...]:
+    text = files.text(path)
+    if text is None:
+        raise InvalidComponent(f"{path} can't be read as text", where=path)
+    try:
+        return tuple(dockerfile.parse_string(text.encode("utf-8", "replace").decode()))
+    except ValueError as error:
+        raise InvalidComponent(f"{path} does not parse: {error}", where=f"{path}:1") from error
+
+
+def _copied(files: Files, path: str) -> list[str]:
+    try:
+        commands = _commands(files, path)
+    except InvalidComponent:
+        return []
+    copies = [c for c in commands if c.cmd.upper() in ("COPY", "ADD") and not any("--from" in f for f in c.flags)]
+    return [source for copy in copies for source in copy.value[:-1] if "://" not in source and "<<" not in source]
+
+
+def _present(files: Files, folder: str, source: str) -> bool:
+    path = posixpath.normpath(posixpath.join(folder, source.lstrip("/") or "."))
+    stem = path.split("*")[0].split("?")[0].split("[")[0]
+    if stem in (".", folder):
+        return True
+    return any(
+        found == stem or found.startswith(stem if stem != path else stem + "/") for found in files.paths(folder)
+    )
+
+
+def _stages(commands: tuple[Any, ...], path: str) -> Iterator[_Stage]:
+    arguments: dict[str, str] = {}
+    stages: dict[str, _Stage] = {}
+    stage: _Stage | None = None
+    for command in commands:
+        verb = command.cmd.upper()
+        if verb == "FROM":
+            if stage:
+                yield stage
+            stage = _from(command, stages, arguments)
+            stages[stage.name] = stage
+        elif stage is None:
+            arguments.update(_arguments(command) if verb == "ARG" else {})
+        else:
+            _instruction(stage, verb, command, path, arguments)
+    if stage:
+        yield stage
+
+
+def _from(command: Any, stages: dict[str, _Stage], arguments: dict[str, str]) -> _Stage:
+    base = _expand(command.value[0], arguments) if command.value else "scratch"
+    named = len(command.value) == 3 and command.value[1].upper() == "AS"
+    stage = _Stage(command.value[2].lower() if named else "", base)
+    earlier = stages.get(base.lower())
+    if earlier:
+        stage.settings, stage.facts, stage.clues = dict(earlier.settings), dict(earlier.facts), list(earlier.clues)
+    return stage
+
+
+def _instruction(stage: _Stage, verb: str, command: Any, path: str, arguments: dict[str, str]) -> None:
+    line, value = command.start_line, command.value
+    if verb == "ARG":
+        given = _arguments(command)
+        stage.settings |= {name: given[name] or arguments.get(name, "") for name in given}
+    elif verb == "ENV":
+        pairs = zip(value[::2], value[1::2], strict=False)
+        stage.settings |= {name: _expand(text.strip("\"'"), stage.settings) for name, text in pairs}
+    elif verb == "EXPOSE":
+        _expose(stage, [_expand(text, stage.settings) for text in value], path, line)
+    elif verb == "USER" and value:
+        _note(stage, "user", _expand(value[0], stage.settings), path, line)
+    elif verb == "HEALTHCHECK":
+        _health(stage, command, path, line)
+    elif verb in ("CMD", "ENTRYPOINT") and value:
+        _start(stage, verb, command, path, line)
+
+
+def _start(stage: _Stage, verb: str, command: Any, path: str, line: int) -> None:
+    """The image carries both; `start_command` only shows what will run."""
+    stage.settings[f" {verb}"] = " ".join(command.value)
+    if verb == "ENTRYPOINT":
+        stage.settings.pop(" CMD", None)
+    shown = " ".join(filter(None, (stage.settings.get(" ENTRYPOINT"), stage.settings.get(" CMD"))))
+    _note(stage, "start_command", shown, path, line)
+
+
+def _expose(stage: _Stage, texts: list[str], path: str, line: int) -> None:
+    ports = list(stage.facts.get("ports", ()))
+    for text in texts:
+        found = re.fullmatch(r"([0-9]{1,5})(?:/(tcp|udp))?", text.strip("\"'").lower())
+        if found and 0 < int(found[1]) < 65536:
+            ports.append(Port(port=int(found[1]), protocol="udp" if found[2] == "udp" else "http"))
+    if ports:
+        _note(stage, "ports", tuple(dict.fromkeys(ports)), path, line, shown=" ".join(texts))
+
+
+def _health(stage: _Stage, command: Any, path: str, line: int) -> None:
+    if not command.value or command.value[0].upper() == "NONE":
+        stage.facts.pop("health", None)
+        return
+    test = tuple(command.value[1:])
+    if not test:
+        return
+    options = dict(flag[2:].split("=", 1) for flag in command.flags if "=" in flag)
+    where = f"{path}:{line}"
+    timing = {
+        field_name: seconds(options[option], where) or default
+        for option, field_name, default in _TIMINGS
+        if option in options
+    }
+    retries = int(options["retries"]) if options.get("retries", "").isdigit() else 3
+    health = HealthCheck(
+        type="command",
+        command=test if command.json else ("/bin/sh", "-c", test[0]),
+        retries=max(1, min(retries, 1000)),
+        **timing,
+    )
+    _note(stage, "health", health, path, line, shown=" ".join(test))
+
+
+_TIMINGS = (
+    ("interval", "interval_s", 30.0),
+    ("timeout", "timeout_s", 30.0),
+    ("start-period", "start_period_s", 120.0),
+)
+
+
+def _note(stage: _Stage, name: str, value: Any, path: str, line: int, shown: str = "") -> None:
+    stage.facts[name] = value
+    stage.clues = [clue for clue in stage.clues if clue.field != name]
+    stage.clues.append(Clue(name, shown or str(value), path, line))
+
+
+def _arguments(command: Any) -> dict[str, str]:
+    pairs = (text.partition("=") for text in command.value)
+    return {name: value.strip("\"'") for name, _, value in pairs}
+
+
+def _expand(text: str, settings: dict[str, str]) -> str:
+    def value(found: re.Match[str]) -> str:
+        return settings.get(found[1] or found[3]) or found[2] or ""
+
+    return _VARIABLE.sub(value, text)

@@ -1,0 +1,135 @@
+"""What analysis finds: in an application of the node, or in a folder or repository without any node."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iarnet.analysis.engine import analyze as analyze_tree
+from iarnet.cli.arguments import Ref, Subdir, is_app
+from iarnet.cli.follow import follow
+from iarnet.cli.session import Session, session_of
+from iarnet.errors import NotFound
+from iarnet.models.analysis import Analysis
+from iarnet.models.quantity import format_millis, format_size
+from iarnet.models.source import GitSource
+from iarnet.sources.base import Tree
+from iarnet.sources.folder import FolderTree
+from iarnet.sources.git import GitSources, SourceLimits
+
+Explain = Annotated[bool, typer.Option("--explain", help="also where each fact comes from")]
+WorkTree = Annotated[bool, typer.Option("--work-tree", help="of a folder in Git, the files as they are, not HEAD")]
+
+
+def analyze(
+    ctx: typer.Context,
+    what: Annotated[
+        str, typer.Argument(metavar="APP|PATH|URL", help="shop, ./shop or an address", show_default=False)
+    ],
+    explain: Explain = False,
+    work_tree: WorkTree = False,
+    ref: Ref = "",
+    subdir: Subdir = "",
+) -> None:
+    """What components there are, what they need and how they are run. A path or an address needs no node."""
+    session = session_of(ctx)
+    if is_app(what):
+        found = _of_app(session, what)
+    else:
+        found = asyncio.run(_here(session, what, ref=ref, subdir=subdir, work_tree=work_tree))
+    if session.show.json:
+        return session.show.document(found)
+    return _print(session, found, explain)
+
+
+def _of_app(session: Session, app: str) -> Analysis:
+    try:
+        follow(session, session.node.post("apps", app, "analyze"))
+        return Analysis.model_validate(session.node.get("apps", app, "analysis"))
+    except NotFound as error:
+        if (session.cwd / app).is_dir():
+            hint = f"for the folder write ./{app}"
+            raise NotFound(error.message, where=error.where, hint=hint) from error
+        raise
+
+
+async def _here(session: Session, what: str, *, ref: str, subdir: str, work_tree: bool) -> Analysis:
+    folder = (session.cwd / Path(what).expanduser()).resolve()
+    if not folder.is_dir():
+        return await _fetched(session, GitSource(url=what, ref=ref, subdir=subdir), allow_file=False)
+    top = next((p for p in (folder, *folder.parents) if (p / ".git").exists()), None)
+    if top is None or work_tree:
+        return analyze_tree(FolderTree(folder / subdir))
+    inside = (folder / subdir).resolve().relative_to(top).as_posix()
+    session.show.note(f"as it is at {ref or 'HEAD'}; --work-tree takes the files as they are now")
+    source = GitSource(url=f"file://{top}", ref=ref, subdir="" if inside == "." else inside)
+    return await _fetched(session, source, allow_file=True)
+
+
+async def _fetched(session: Session, git: GitSource, *, allow_file: bool) -> Analysis:
+    rules = session.settings.git
+    with tempfile.TemporaryDirectory(prefix="iarnet-") as directory:
+        sources = GitSources(
+            Path(directory),
+            allow_file=allow_file or rules.allow_file,
+            allow_http=rules.allow_http,
+            allow_private_hosts=rules.allow_private_hosts,
+            limits=SourceLimits(rules.max_bytes, rules.max_files, rules.timeout_s),
+            ca_bundle=rules.ca_bundle,
+            proxy=rules.proxy or None,
+            git=rules.binary,
+        )
+        source = await sources.fetch("analysis", git, await sources.resolve(git))
+        tree: Tree = await sources.tree("analysis", source.tree)
+        return analyze_tree(tree.subtree(git.subdir) if git.subdir else tree)
+
+
+def _print(session: Session, found: Analysis, explain: bool) -> None:
+    rows = [
+        (
+            c.name,
+            c.kind,
+            " ".join(filter(None, (c.language, c.framework))),
+            _made(c),
+            _ports(c),
+            _needs(found, c.name),
+            _room(c),
+        )
+        for c in found.components
+    ]
+    if rows:
+        session.show.table(("component", "kind", "language", "made from", "ports", "needs", "room"), rows)
+    else:
+        session.show.text("no components found")
+    for warning in found.warnings:
+        place = f" ({warning.file}:{warning.line})" if warning.line else f" ({warning.file})" if warning.file else ""
+        session.show.text(f"{warning.severity}: {warning.message}{place}  [{warning.code}]", style="yellow")
+    if explain:
+        session.show.text("")
+        facts = [(e.fact, e.value, _place(e), f"{e.confidence:.2f}", e.detector) for e in found.evidence]
+        session.show.table(("fact", "value", "seen in", "sure", "by"), facts)
+
+
+def _made(component: Any) -> str:
+    if component.image:
+        return str(component.image)
+    build = component.build
+    return f"{build.dockerfile}" if build and build.dockerfile else f"{component.root} (generated)"
+
+
+def _ports(component: Any) -> str:
+    return ", ".join(f"{p.port}/{p.protocol}" + ("*" if p.publish != "no" else "") for p in component.ports)
+
+
+def _needs(found: Analysis, name: str) -> str:
+    return ", ".join(f"{e.to} ({e.condition})" for e in found.edges if e.from_ == name)
+
+
+def _room(component: Any) -> str:
+    return f"{format_millis(component.resources.cpu_millis)} cores, {format_size(component.resources.memory_bytes)}"
+
+
+def _place(evidence: Any) -> str:
+    return f"{evidence.file}:{evidence.line}" if evidence.line else str(evidence.file)

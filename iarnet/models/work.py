@@ -1,0 +1,113 @@
+"""What workflows hand to activities, one value each."""
+
+from typing import Literal
+
+from iarnet.models.base import AppName, Value
+from iarnet.models.change import ChangeRequest, Deployment, DeploymentStatus, Failure, Progress
+from iarnet.models.plan import Operation
+from iarnet.models.provider import ProviderEvent
+
+ChangeKind = Literal["deploy", "stop", "delete"]
+
+
+class Prepare(Value):
+    """Plan a change, place it and, unless `dry_run`, reserve what it needs.
+
+    `compensation`: the plan undoes a change that failed, and does not take the place of its plan.
+    """
+
+    deployment: Deployment
+    request: ChangeRequest
+    kind: ChangeKind = "deploy"
+    dry_run: bool = False
+    compensation: bool = False
+
+
+class Effect(Value):
+    """One operation of a deployment, under its epoch."""
+
+    app: AppName
+    deployment_id: str
+    epoch: int
+    operation: Operation
+
+
+class Outcome(Value):
+    """The end of a change, to be recorded."""
+
+    deployment: Deployment
+    kind: ChangeKind
+    status: DeploymentStatus
+    progress: Progress
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+    duration_s: float = 0.0
+
+
+class Hold(Value):
+    """A change takes components from the watch (`components` empty: all), or with `release` gives them back."""
+
+    run_id: str
+    components: tuple[str, ...] = ()
+    release: bool = False
+
+
+class Batch(Value):
+    """Numbered changes on one provider, as its watcher saw them."""
+
+    provider_id: str
+    cursor: int
+    events: tuple[ProviderEvent, ...] = ()
+    status: Literal["active", "unreachable"] | None = None
+
+
+class Attach(Value):
+    """Follow a provider from `cursor` on; a newer `session` ends an older one."""
+
+    provider_id: str
+    session: str
+    cursor: int = 0
+
+
+class ProviderWatchState(Value):
+    """What `ProviderWatch` carries over continue-as-new."""
+
+    provider_id: str
+    home: str
+    cursor: int = 0
+    status: Literal["active", "unreachable"] = "active"
+
+
+class Restarts(Value):
+    """The budget of one instance: when it was restarted, in seconds since the epoch, oldest first."""
+
+    instance: str
+    times: tuple[float, ...] = ()
+    given_up: bool = False
+
+
+class HealthWatchState(Value):
+    """What `HealthWatch` carries over continue-as-new."""
+
+    app: AppName
+    holds: tuple[Hold, ...] = ()
+    restarts: tuple[Restarts, ...] = ()
+    pending: tuple[ProviderEvent, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+class Mend(Value):
+    """Restart one instance in place."""
+
+    app: AppName
+    component: str
+    instance: str
+    provider_id: str
+    reason: str
+
+
+class Mended(Value):
+    """`ignored`: it is well or nobody wants it; `gone`: there is nothing to restart; `failed`: it did not come up."""
+
+    outcome: Literal["restarted", "ignored", "gone", "failed"]
+    detail: str = ""

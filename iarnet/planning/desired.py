@@ -1,0 +1,93 @@
+"""From what analysis and the user say to the instances that should run."""
+
+from collections.abc import Iterable, Mapping
+
+from iarnet.errors import InvalidComponent, MissingSetting
+from iarnet.models.app import Revision
+from iarnet.models.component import Component, EnvVar
+from iarnet.models.instance import InstanceSpec, PortBinding
+
+# Docker has no notion of these; on the wire they are TCP.
+_TRANSPORT = {"udp": "udp"}
+
+
+def qualify(app: str, component: Component) -> Component:
+    """Secret names of an analysis are relative to the app (`db/password`); in a revision they are full."""
+    return component.model_copy(update={"env": tuple(_qualified(app, env) for env in component.env)})
+
+
+def check(component: Component) -> None:
+    """Refuse what could never run. Raises `MissingSetting`, `InvalidComponent`."""
+    missing = [env.name for env in component.env if env.required and env.value is None and env.secret is None]
+    if missing:
+        raise MissingSetting(
+            f"{component.name} needs {', '.join(missing)}, and nobody has set it.",
+            component=component.name,
+            where=f"{component.name}.env.{missing[0]}",
+            hint=f"iarnet deploy --set {component.name}.env.{missing[0]}=VALUE, or --secret with a stored secret.",
+        )
+    if component.replicas > 1 and any(not volume.read_only for volume in component.volumes):
+        raise InvalidComponent(
+            f"{component.name} keeps data in a volume that one instance writes, so it can't have"
+            f" {component.replicas} replicas.",
+            component=component.name,
+            where=f"{component.name}.replicas",
+            hint=f"iarnet scale APP {component.name}=1",
+        )
+
+
+def port_key(component: str, port: int, transport: str) -> str:
+    """The name under which the ledger knows a published port."""
+    return f"{component}/{port}/{transport}"
+
+
+def published(component: Component) -> Iterable[tuple[str, int, str, int | None]]:
+    """The ports to publish: ledger key, port, `no`/`auto`/`prefer`/`exact`, wanted host port."""
+    for port in component.ports:
+        if port.publish != "no":
+            transport = _TRANSPORT.get(port.protocol, "tcp")
+            yield port_key(component.name, port.port, transport), port.port, port.publish, port.host_port
+
+
+def instance_specs(
+    revision: Revision, component: Component, host_ports: Mapping[str, int], owner: str, epoch: int
+) -> list[InstanceSpec]:
+    """One spec per replica. Only the first replica holds the published ports: a host port has one holder."""
+    return [
+        InstanceSpec(
+            name=f"iarnet-{revision.app}-{component.name}-r{revision.number}-{replica}",
+            app=revision.app,
+            component=component.name,
+            kind=component.kind,
+            owner=owner,
+            revision=revision.number,
+            replica=replica,
+            epoch=epoch,
+            image=revision.images[component.name],
+            entrypoint=component.entrypoint,
+            command=component.command,
+            env=tuple(env for env in component.env if env.value is not None),
+            ports=_bindings(component, host_ports if replica == 0 else {}),
+            volumes=component.volumes,
+            resources=component.resources,
+            health=component.health,
+            user=component.user,
+            capabilities=component.capabilities,
+            working_dir=component.working_dir,
+            aliases=(component.name,),
+        )
+        for replica in range(component.replicas)
+    ]
+
+
+def _bindings(component: Component, host_ports: Mapping[str, int]) -> tuple[PortBinding, ...]:
+    bindings = []
+    for port in component.ports:
+        transport = "udp" if port.protocol == "udp" else "tcp"
+        host_port = host_ports.get(port_key(component.name, port.port, transport))
+        bindings.append(PortBinding(port=port.port, protocol=transport, host_port=host_port))
+    return tuple(bindings)
+
+
+def _qualified(app: str, env: EnvVar) -> EnvVar:
+    return env.model_copy(update={"secret": f"{app}/{env.secret}"}) if env.secret else env

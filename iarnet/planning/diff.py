@@ -1,0 +1,223 @@
+"""Desired against actual: the operations between them, as a DAG."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from iarnet.models.edge import Condition, Edge
+from iarnet.models.image import BuildRequest
+from iarnet.models.instance import Instance, InstanceSpec
+from iarnet.models.plan import Kept, Operation
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One instance that should run, and where. `build` makes its image, when it is ours to make."""
+
+    spec: InstanceSpec
+    provider_id: str
+    build: BuildRequest | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """What a plan is made from. `scope`: the components to touch; `unreachable`: providers not to be called.
+
+    `release` maps a provider to the volumes to remove there, with the network, once nothing runs.
+    """
+
+    wanted: Sequence[Wanted]
+    actual: Sequence[Instance]
+    edges: Sequence[Edge] = ()
+    old_edges: Sequence[Edge] = ()
+    scope: Collection[str] | None = None
+    unreachable: Collection[str] = ()
+    release: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
+    """Operations in an order that respects `after`, and the instances that stay.
+
+    A component starts once everything it needs meets its edge's condition. An old instance goes when its successors
+    are healthy and what needed it is gone; where two can't coexist (a volume with one writer, a published port) it
+    goes first, as late as possible.
+    """
+    kept = _kept(world)
+    names = {k.instance for k in kept}
+    new = [w for w in world.wanted if w.spec.name not in names and _in_scope(world, w.spec.component)]
+    new = [w for w in new if not _is_kept(w, kept, world.actual)]
+    old = [
+        instance
+        for instance in world.actual
+        if instance.name not in names
+        and instance.name not in {w.spec.name for w in new}
+        and _in_scope(world, instance.component)
+        and instance.provider_id not in world.unreachable
+    ]
+    operations = [
+        *_builds(new),
+        *(op for wanted in new for op in _deploys(wanted, new, old, world.edges)),
+        *(_remove(instance, new, old, world) for instance in old),
+    ]
+    operations += [
+        Operation(
+            id=f"release.{provider}",
+            kind="release",
+            provider_id=provider,
+            volumes=volumes,
+            after=tuple(op.id for op in operations if op.kind == "remove" and op.provider_id == provider),
+            reason="nothing of the app is left here",
+        )
+        for provider, volumes in world.release.items()
+        if provider not in world.unreachable
+    ]
+    return tuple(operations), tuple(kept)
+
+
+def _kept(world: World) -> list[Kept]:
+    kept = []
+    for instance in world.actual:
+        if not _in_scope(world, instance.component):
+            kept.append(_keep(instance, "not part of this change"))
+        elif any(_matches(wanted, instance) for wanted in world.wanted):
+            kept.append(_keep(instance, "unchanged"))
+    return kept
+
+
+def _matches(wanted: Wanted, instance: Instance) -> bool:
+    """The instance is what is wanted already, whatever revision made it."""
+    alive = instance.state == "running"
+    done = wanted.spec.kind == "job" and instance.state == "exited" and instance.exit_code == 0
+    return (
+        (alive or done)
+        and instance.component == wanted.spec.component
+        and instance.replica == wanted.spec.replica
+        and instance.provider_id == wanted.provider_id
+        and instance.spec_hash == wanted.spec.spec_hash
+    )
+
+
+def _is_kept(wanted: Wanted, kept: Sequence[Kept], actual: Sequence[Instance]) -> bool:
+    names = {k.instance for k in kept}
+    return any(_matches(wanted, instance) for instance in actual if instance.name in names)
+
+
+def _builds(new: Sequence[Wanted]) -> list[Operation]:
+    builds = {w.build.component: w.build for w in new if w.build}
+    return [
+        Operation(
+            id=f"build.{build.component}",
+            kind="build",
+            component=build.component,
+            build=build,
+            reason=f"image {build.image}",
+        )
+        for build in builds.values()
+    ]
+
+
+def _deploys(
+    wanted: Wanted, new: Sequence[Wanted], old: Sequence[Instance], edges: Sequence[Edge]
+) -> list[Operation]:
+    spec = wanted.spec
+    first = [i for i in old if i.component == spec.component and _exclusive(spec, i, wanted.provider_id)]
+    goal: Condition = "completed" if spec.kind == "job" else "healthy"
+    early = any(e.to == spec.component and e.condition == "started" for e in edges)
+    deploy = Operation(
+        id=_deploy_id(spec),
+        kind="deploy",
+        component=spec.component,
+        provider_id=wanted.provider_id,
+        instance=spec.name,
+        spec=spec,
+        until="started" if early else goal,
+        after=(*_prerequisites(wanted, new, edges), *(_remove_id(i) for i in first)),
+        reason=_reason(spec, old),
+    )
+    if not early:
+        return [deploy]
+    ready = deploy.model_copy(
+        update={"id": _ready_id(spec), "kind": "ready", "until": goal, "after": (deploy.id,), "reason": ""}
+    )
+    return [deploy, ready]
+
+
+def _prerequisites(wanted: Wanted, new: Sequence[Wanted], edges: Sequence[Edge]) -> tuple[str, ...]:
+    """The image, and what the component needs of what is deployed in the same plan."""
+    build = (f"build.{wanted.build.component}",) if wanted.build else ()
+    needs = {e.to: e.condition for e in edges if e.from_ == wanted.spec.component}
+    return build + tuple(
+        _milestone(other.spec, needs[other.spec.component], edges) for other in new if other.spec.component in needs
+    )
+
+
+def _milestone(spec: InstanceSpec, condition: Condition, edges: Sequence[Edge]) -> str:
+    early = any(e.to == spec.component and e.condition == "started" for e in edges)
+    return _ready_id(spec) if early and condition != "started" else _deploy_id(spec)
+
+
+def _exclusive(spec: InstanceSpec, old: Instance, provider_id: str) -> bool:
+    """Whether the two can't run side by side."""
+    if old.provider_id != provider_id:
+        return False
+    ports = {p.host_port for p in spec.ports if p.host_port} & {p.host_port for p in old.ports if p.host_port}
+    return bool(ports) or any(not volume.read_only for volume in spec.volumes)
+
+
+def _remove(instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], world: World) -> Operation:
+    successors = [w for w in new if w.spec.component == instance.component]
+    blocked = [w for w in successors if _exclusive(w.spec, instance, w.provider_id)]
+    if blocked:
+        after = {need for w in blocked for need in _prerequisites(w, new, world.edges)}
+        reason = "gives way to its successor: the two can't run side by side"
+    else:
+        # Old instances go in the order of the old edges and successors come in the order of the new ones. Mixing the
+        # two would make a circle where an edge has changed its direction.
+        needed_by = {e.from_ for e in world.old_edges if e.to == instance.component}
+        gone = [i for i in old if i.component in needed_by and not any(_gives_way(i, w) for w in new)]
+        after = {_remove_id(i) for i in gone} | {_milestone(w.spec, "healthy", world.edges) for w in successors}
+        if successors:
+            users = {e.from_ for e in world.edges if e.to == instance.component}
+            after |= {_milestone(w.spec, "healthy", world.edges) for w in new if w.spec.component in users}
+        reason = "replaced" if successors else "no longer wanted"
+    return Operation(
+        id=_remove_id(instance),
+        kind="remove",
+        component=instance.component,
+        provider_id=instance.provider_id,
+        instance=instance.name,
+        after=tuple(sorted(after)),
+        reason=reason,
+    )
+
+
+def _gives_way(instance: Instance, wanted: Wanted) -> bool:
+    return wanted.spec.component == instance.component and _exclusive(wanted.spec, instance, wanted.provider_id)
+
+
+def _reason(spec: InstanceSpec, old: Sequence[Instance]) -> str:
+    before = [i for i in old if i.component == spec.component and i.replica == spec.replica]
+    if not before:
+        return "new"
+    if before[0].state != "running":
+        return f"was {before[0].state}"
+    return "changed" if before[0].spec_hash != spec.spec_hash else "moves here"
+
+
+def _in_scope(world: World, component: str) -> bool:
+    return world.scope is None or component in world.scope
+
+
+def _keep(instance: Instance, reason: str) -> Kept:
+    return Kept(instance=instance.name, component=instance.component, provider_id=instance.provider_id, reason=reason)
+
+
+def _deploy_id(spec: InstanceSpec) -> str:
+    return f"deploy.{spec.component}.{spec.replica}"
+
+
+def _ready_id(spec: InstanceSpec) -> str:
+    return f"ready.{spec.component}.{spec.replica}"
+
+
+def _remove_id(instance: Instance) -> str:
+    return f"remove.{instance.name}"

@@ -1,0 +1,284 @@
+"""A Docker engine, here or elsewhere, as a provider."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from iarnet.errors import (
+    Conflict,
+    IarnetError,
+    InstanceFailed,
+    NotFound,
+    PortTaken,
+    ProviderRefused,
+    SpecMismatch,
+    StaleEpoch,
+)
+from iarnet.models.component import HealthCheck
+from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
+from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
+from iarnet.models.resources import Capacity
+from iarnet.providers import docker_events, docker_logs
+from iarnet.providers.base import ImageSource, SecretReader
+from iarnet.providers.docker_connection import Connection
+from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_errors import cannot_run, taken_port
+from iarnet.providers.docker_health import check
+from iarnet.providers.docker_images import EngineImages, Images
+from iarnet.providers.docker_meters import Meters
+from iarnet.providers.docker_network import Networks
+from iarnet.providers.docker_ports import Ports
+from iarnet.providers.docker_probe import Prober
+from iarnet.providers.docker_spec import APP, EPOCH, NAME, OWNER, SPEC, STOP_S, container, instance
+from iarnet.providers.docker_volumes import Volumes
+
+_THREADS_PER_START = 4
+
+
+class DockerProvider:
+    """Every object it makes carries the label `iarnet.owner={owner}`; an object without it is never touched.
+
+    `concurrency` bounds the containers that are started at once (more than 4 made a local engine slower), and
+    `publish_address` is where host ports are published. The calls of one node on one engine are serialised by name
+    here; an engine has one home node (DESIGN §6, fencing `node`).
+    """
+
+    def __init__(
+        self,
+        info: ProviderInfo,
+        connection: Connection,
+        *,
+        owner: str,
+        secrets: SecretReader,
+        network_pool: str = "10.210.0.0/16",
+        publish_address: str = "0.0.0.0",
+        concurrency: int = 4,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.info = info
+        self._owner = owner
+        self._secrets = secrets
+        self._publish_address = publish_address
+        self._clock = clock
+        self._engine = Engine(connection, threads=concurrency * _THREADS_PER_START)
+        self._starts = asyncio.Semaphore(concurrency)
+        self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._epochs: dict[str, int] = {}
+        self._networks = Networks(self._engine, owner, network_pool)
+        self._volumes = Volumes(self._engine, owner)
+        self._ports = Ports(self._engine, publish_address)
+        self._images = Images(self._engine)
+        self._prober = Prober(self._engine)
+        self._meters = Meters(self._engine)
+        self.images = EngineImages(self._engine)
+        """The engine's images as a source for other providers."""
+
+    async def capacity(self) -> Capacity:
+        return await self._meters.capacity()
+
+    async def ensure_image(self, image: str, source: ImageSource | None = None) -> None:
+        await self._images.ensure(image, source)
+
+    async def deploy(self, spec: InstanceSpec) -> Instance:
+        self._refuse_impossible(spec)
+        async with self._lock(spec.name):
+            await self._admit(spec.app, spec.epoch)
+            return await self._adopt(spec) or await self._make(spec)
+
+    async def remove(self, name: str, epoch: int) -> None:
+        async with self._lock(name):
+            found = await self._engine.container(name)
+            if found is None:
+                return
+            await self._admit(self._labels(name, found)[APP], epoch)
+            await self._engine.find(lambda c: c.stop(found["Id"], timeout=STOP_S))
+            await self._discard(found["Id"])
+
+    async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
+        await self._admit(app, epoch)
+        async with self._lock(f"network of {app}"):
+            await self._networks.remove(app)
+        for volume in volumes:
+            await self._volumes.remove(app, volume)
+        # An app that is deleted and made again starts with a low epoch, and must not meet its former one here.
+        self._epochs.pop(app, None)
+
+    async def restart(self, name: str) -> Instance:
+        async with self._lock(name):
+            found = await self._found(name)
+            async with self._starts:
+                await self._engine.call(lambda c: c.restart(found["Id"], timeout=STOP_S))
+            return instance(await self._found(name), self.info.id)
+
+    async def inspect(self, name: str) -> Instance | None:
+        found = await self._engine.container(name)
+        return instance(found, self.info.id) if found and self._is_ours(found) else None
+
+    async def instances(self, owner: str, app: str | None = None) -> list[Instance]:
+        labels = [f"{OWNER}={owner}"] + ([f"{APP}={app}"] if app else [])
+        listed = await self._engine.call(lambda c: c.containers(all=True, filters={"label": labels}))
+        found = await asyncio.gather(*(self._engine.container(each["Id"]) for each in listed))
+        return [instance(each, self.info.id) for each in found if each is not None]
+
+    async def probe(self, name: str, check: HealthCheck) -> ProbeResult:
+        return await self._prober.probe(instance(await self._found(name), self.info.id), check)
+
+    async def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        found = await self._found(name)
+        async for line in docker_logs.logs(self._engine, found["Id"], name, query, self._clock):
+            yield line
+
+    async def usage(self, owner: str) -> list[UsageSample]:
+        return await self._meters.usage(owner)
+
+    def events(self, owner: str) -> AsyncIterator[ProviderEvent]:
+        return docker_events.events(self._engine, self.info.id, owner)
+
+    async def host_port_free(self, port: int, protocol: str = "tcp") -> bool:
+        return await self._ports.free(port, protocol)
+
+    async def check(self) -> ProviderHealth:
+        health, known = await check(self._engine)
+        self.info = self.info.model_copy(update=known)
+        return health
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
+
+    async def _adopt(self, spec: InstanceSpec) -> Instance | None:
+        """None when there is nothing of this name, or nothing that can be started any more."""
+        found = await self._engine.container(spec.name)
+        if found is None:
+            return None
+        given = self._labels(spec.name, found)
+        if given.get(SPEC) != spec.spec_hash:
+            raise SpecMismatch(
+                f"{spec.name} exists with another specification ({given.get(SPEC)} instead of {spec.spec_hash})",
+                where=self.info.id,
+                component=spec.component,
+                hint="remove it first; a changed component gets a new revision and with it a new name",
+            )
+        if found["State"]["Running"]:
+            return instance(found, self.info.id)
+        try:
+            return await self._start(spec, found["Id"])
+        except NotFound:
+            # Its network was removed while it was stopped.
+            await self._discard(found["Id"])
+            return None
+
+    async def _make(self, spec: InstanceSpec) -> Instance:
+        async with self._lock(f"network of {spec.app}"):
+            network = await self._networks.ensure(spec.app)
+        await self._volumes.ensure(spec)
+        body = container(spec, await self._env(spec), network=network, publish_address=self._publish_address)
+        try:
+            made = await self._engine.call(
+                lambda c: c.create_container_from_config(body, name=spec.name)  # type: ignore[no-untyped-call]
+            )
+        except Conflict:
+            # Another process was faster; it is judged like any that was there before.
+            return await self._adopt(spec) or await self._make(spec)
+        try:
+            return await self._start(spec, made["Id"])
+        except IarnetError:
+            await self._discard(made["Id"])
+            raise
+
+    async def _start(self, spec: InstanceSpec, id: str) -> Instance:
+        async with self._starts:
+            await self._admit(spec.app, spec.epoch)
+            try:
+                await self._engine.call(lambda c: c.start(id))
+            except IarnetError as e:
+                raise await self._why_not_started(spec, e) from e
+        return instance(await self._found(spec.name), self.info.id)
+
+    async def _why_not_started(self, spec: InstanceSpec, error: IarnetError) -> IarnetError:
+        port = taken_port(error)
+        if port is not None:
+            return await self._port_taken(spec, port)
+        if cannot_run(error):
+            return InstanceFailed(
+                f"{spec.component} can't be started: {error.message}",
+                where=spec.name,
+                component=spec.component,
+                hint="check its start command and that the image has this program",
+            )
+        return error
+
+    async def _port_taken(self, spec: InstanceSpec, port: int) -> PortTaken:
+        ports = [port] if port else [p.host_port for p in spec.ports if p.host_port]
+        return PortTaken(
+            f"Host port {', '.join(map(str, ports))} is held by {await self._ports.holder(ports)}",
+            where=self.info.id,
+            component=spec.component,
+            hint=f"free it, or set {spec.component}.host_port to another one",
+        )
+
+    async def _env(self, spec: InstanceSpec) -> dict[str, str]:
+        values = {env.name: await self._secrets.resolve(env) for env in spec.env}
+        return {name: value for name, value in values.items() if value is not None}
+
+    async def _discard(self, id: str) -> None:
+        try:
+            await self._engine.find(lambda c: c.remove_container(id, v=True, force=True))
+        except Conflict:
+            # Its removal is under way.
+            await self._engine.find(lambda c: c.wait(id, condition="removed"))
+
+    async def _admit(self, app: str, epoch: int) -> None:
+        if app not in self._epochs:
+            self._epochs[app] = max(self._epochs.get(app, 0), await self._highest_epoch(app))
+        if epoch < self._epochs[app]:
+            raise StaleEpoch(
+                f"A newer change of {app} (epoch {self._epochs[app]}) has taken over from epoch {epoch}",
+                where=self.info.id,
+                hint="follow the newer change",
+            )
+        self._epochs[app] = epoch
+
+    async def _highest_epoch(self, app: str) -> int:
+        labels = [f"{OWNER}={self._owner}", f"{APP}={app}"]
+        listed = await self._engine.call(lambda c: c.containers(all=True, filters={"label": labels}))
+        return max((int(each["Labels"][EPOCH]) for each in listed), default=0)
+
+    async def _found(self, name: str) -> dict[str, Any]:
+        found = await self._engine.container(name)
+        if found is None or not self._is_ours(found):
+            raise NotFound(f"There is no instance {name} on {self.info.id}", where=self.info.id)
+        return found
+
+    def _labels(self, name: str, found: dict[str, Any]) -> dict[str, str]:
+        if not self._is_ours(found):
+            raise SpecMismatch(
+                f"A container {name} exists that this node did not make",
+                where=self.info.id,
+                hint=f"remove or rename it (`docker rm {name}`)",
+            )
+        given: dict[str, str] = found["Config"]["Labels"]
+        return given
+
+    def _is_ours(self, found: dict[str, Any]) -> bool:
+        given = found["Config"]["Labels"] or {}
+        return given.get(OWNER) == self._owner and NAME in given
+
+    def _refuse_impossible(self, spec: InstanceSpec) -> None:
+        if spec.owner != self._owner:
+            raise ProviderRefused(
+                f"{spec.name} belongs to {spec.owner}, and {self.info.id} runs what belongs to {self._owner}",
+                where=self.info.id,
+                hint="deploy it from the node that it belongs to",
+            )
+        if spec.resources.gpu_millis and not self.info.capabilities.gpu:
+            raise ProviderRefused(
+                f"{spec.component} wants a GPU and {self.info.id} has none",
+                where=self.info.id,
+                component=spec.component,
+                hint="place it on a provider with a GPU",
+            )
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._names.setdefault(name, asyncio.Lock())

@@ -1,0 +1,81 @@
+"""Ways to an engine: a local socket, TCP with TLS, SSH."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import docker
+import docker.tls
+
+from iarnet.errors import InvalidInput
+from iarnet.providers.docker_ssh import SshTunnel
+
+OLDEST_API = "1.41"
+"""Engine 20.10."""
+
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Paths of PEM files; the engine and we authenticate each other."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+class Connection:
+    """Opened by the first call of `client`, again after `reset`. All methods block; any thread may call them."""
+
+    def __init__(self, url: str, *, tls: TlsFiles | None = None, tunnel: SshTunnel | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("unix", "tcp", "ssh"):
+            raise InvalidInput(
+                f"{url!r} is no address of a Docker engine",
+                hint="use unix:///path, tcp://host:2376 or ssh://user@host",
+            )
+        self.url = url
+        self.local = parts.scheme == "unix"
+        self.host = parts.hostname or "localhost"
+        self.tunnel = tunnel
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+
+    def client(self) -> docker.APIClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def reset(self) -> None:
+        """Forget the connection; streams that are open on it go on until they break."""
+        with self._lock:
+            self._client = None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+            if self.tunnel is not None:
+                self.tunnel.close()
+
+    def _connect(self) -> docker.APIClient:
+        url = self.tunnel.open() if self.tunnel else self.url
+        offered = str(self._open(url, OLDEST_API).version(api_version=False)["ApiVersion"])
+        return self._open(url, offered)
+
+    def _open(self, url: str, version: str) -> docker.APIClient:
+        client = docker.APIClient(base_url=url, version=version, timeout=_TIMEOUT_S, tls=self._tls_config())
+        # Proxies and CA bundles of this process's environment are not for the engine.
+        client.trust_env = False
+        return client
+
+    def _tls_config(self) -> docker.tls.TLSConfig | bool:
+        if self._tls is None:
+            return False
+        pair = (str(self._tls.cert), str(self._tls.key))
+        return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(self._tls.ca), verify=True)

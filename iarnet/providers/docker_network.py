@@ -1,0 +1,115 @@
+"""One network per application, each with a small subnet of its own from the pool."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from ipaddress import IPv4Network, ip_network
+from typing import Any
+
+from docker.types import IPAMConfig, IPAMPool
+
+from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
+from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_spec import APP, OWNER
+
+PREFIX = 26
+"""61 addresses for instances; a pool of /16 has 1,024 such networks."""
+
+_RACE_S = 2.0
+_RACE_POLL_S = 0.05
+
+
+def network_name(app: str) -> str:
+    return f"iarnet-{app}"
+
+
+def candidates(pool: str, app: str, taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
+    """The subnets of `pool` that overlap none of `taken`, each once.
+
+    They start at a place that the name decides: two that make the same network at once try the same subnet first, and
+    the engine lets only one of them have it.
+    """
+    subnets = list(ip_network(pool).subnets(new_prefix=PREFIX))
+    first = int.from_bytes(hashlib.sha256(app.encode()).digest()[:4]) % len(subnets)
+    occupied = list(taken)
+    for subnet in subnets[first:] + subnets[:first]:
+        if isinstance(subnet, IPv4Network) and not any(subnet.overlaps(t) for t in occupied):
+            yield subnet
+
+
+class Networks:
+    """`foreign` are subnets of this machine that are not the engine's and must stay reachable."""
+
+    def __init__(self, engine: Engine, owner: str, pool: str, foreign: Iterable[IPv4Network] = ()) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._pool = pool
+        self._foreign = tuple(foreign)
+
+    async def ensure(self, app: str) -> str:
+        """The network's name. Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool
+        is used up."""
+        name = network_name(app)
+        if await self._is_there(name):
+            return name
+        for subnet in candidates(self._pool, app, [*self._foreign, *await self._taken()]):
+            if await self._create(app, name, subnet) or await self._appears(name):
+                return name
+        raise NoRoom(
+            f"No subnet is left in {self._pool} for the network of {app}",
+            where=self._engine.connection.url,
+            hint="remove networks that nobody uses, or set a larger `docker.network_pool`",
+        )
+
+    async def remove(self, app: str) -> None:
+        """Nothing there is fine. Raises `Conflict` while instances are on it."""
+        name = network_name(app)
+        if not await self._is_there(name):
+            return
+        try:
+            await self._engine.find(lambda c: c.remove_network(name))
+        except ProviderError as e:
+            if "active endpoints" not in e.message:
+                raise
+            raise Conflict(f"The network {name} is in use: {e.message}", hint="remove its instances first") from e
+
+    async def _is_there(self, name: str) -> bool:
+        found = await self._engine.find(lambda c: c.inspect_network(name))
+        if found is None:
+            return False
+        if (found["Labels"] or {}).get(OWNER) != self._owner:
+            raise SpecMismatch(
+                f"A network {name} exists that this node did not make",
+                hint=f"`docker network rm {name}`, or rename the app",
+            )
+        return True
+
+    async def _appears(self, name: str) -> bool:
+        """Whether somebody else is just making it: the engine knows its subnet some time before its name."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RACE_S):
+                while not await self._is_there(name):
+                    await asyncio.sleep(_RACE_POLL_S)
+                return True
+        return False
+
+    async def _create(self, app: str, name: str, subnet: IPv4Network) -> bool:
+        """False when somebody else has the name or the subnet meanwhile."""
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+        labels = {OWNER: self._owner, APP: app}
+        try:
+            await self._engine.call(
+                lambda c: c.create_network(name, "bridge", ipam=ipam, labels=labels, check_duplicate=True)
+            )
+        except (Conflict, ProviderError) as e:
+            if isinstance(e, Conflict) or "overlap" in e.message.lower():
+                return False
+            raise
+        return True
+
+    async def _taken(self) -> list[IPv4Network]:
+        networks: list[dict[str, Any]] = await self._engine.call(lambda c: c.networks())
+        configs = [pool for n in networks for pool in (n["IPAM"]["Config"] or ())]
+        subnets = [ip_network(pool["Subnet"], strict=False) for pool in configs if pool.get("Subnet")]
+        return [s for s in subnets if isinstance(s, IPv4Network)]

@@ -1,0 +1,51 @@
+"""Host ports of an engine: which are free, and who holds the others."""
+
+import socket
+from typing import Any
+
+from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_spec import APP, COMPONENT
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+class Ports:
+    def __init__(self, engine: Engine, publish_address: str) -> None:
+        self._engine = engine
+        self._address = publish_address
+
+    async def free(self, port: int, protocol: str) -> bool:
+        """On a remote engine as far as its containers go: its other listeners can't be seen from here."""
+        if await self._publishing(port, protocol):
+            return False
+        return not self._engine.connection.local or _can_bind(self._address, port, protocol)
+
+    async def holder(self, ports: list[int]) -> str:
+        for port in ports:
+            for found in await self._publishing(port):
+                return _described(found)
+        return "another program on that host"
+
+    async def _publishing(self, port: int, protocol: str = "tcp") -> list[dict[str, Any]]:
+        wanted = {"publish": f"{port}/{protocol}"}
+        found: list[dict[str, Any]] = await self._engine.call(lambda c: c.containers(filters=wanted))
+        return found
+
+
+def _can_bind(address: str, port: int, protocol: str) -> bool:
+    with socket.socket(socket.AF_INET, _KINDS[protocol]) as attempt:
+        # Else connections that ended a moment ago would count as a holder.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(protocol == "tcp"))
+        try:
+            attempt.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _described(container: dict[str, Any]) -> str:
+    name = container["Names"][0].lstrip("/")
+    labels = container["Labels"]
+    if APP not in labels:
+        return f"the container {name}"
+    return f"{labels[COMPONENT]} of {labels[APP]} ({name})"

@@ -1,0 +1,141 @@
+"""Whether a container answers: from here where its address can be reached, else from inside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+
+from iarnet.errors import Conflict, IarnetError, ProviderUnavailable
+from iarnet.models.component import HealthCheck
+from iarnet.models.instance import Instance, ProbeResult
+from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_logs import frames
+from iarnet.providers.docker_request import stream
+from iarnet.providers.docker_ssh import SshTunnel
+from iarnet.providers.probe import Dial, Pair, probe_port
+
+_LISTENING = "0A"
+_NO_SUCH_PROGRAM = (126, 127)
+_SHOWN = 200
+_KEPT = 256 * 1024
+_ATTACHED = {"Detach": False, "Tty": False}
+_PATIENCE_S = 0.5
+
+
+class Prober:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def probe(self, instance: Instance, check: HealthCheck) -> ProbeResult:
+        if instance.state != "running":
+            return ProbeResult(ready=False, detail=_why_not_running(instance))
+        if check.type == "none":
+            return ProbeResult(ready=True, detail="running")
+        if check.type == "command":
+            return await self._command(instance, check)
+        port = check.port or next((p.port for p in instance.ports if p.protocol == "tcp"), None)
+        if port is None:
+            return ProbeResult(ready=False, detail=f"the {check.type} check names no port and the component has none")
+        return await self._port(instance, check, port)
+
+    async def _port(self, instance: Instance, check: HealthCheck, port: int) -> ProbeResult:
+        connection = self._engine.connection
+        if connection.local and instance.address:
+            return await probe_port(check, instance.address, port)
+        if connection.tunnel and instance.address:
+            return await probe_port(
+                check, instance.address, port, through(connection.tunnel, _PATIENCE_S if check.type == "tcp" else 0)
+            )
+        published = next((p.host_port for p in instance.ports if p.port == port and p.host_port), None)
+        if published:
+            return await probe_port(check, connection.host, published)
+        return await self._listening(instance, check, port)
+
+    async def _command(self, instance: Instance, check: HealthCheck) -> ProbeResult:
+        shown = " ".join(check.command)
+        try:
+            async with asyncio.timeout(check.timeout_s):
+                code, output = await self._run(instance, list(check.command))
+        except TimeoutError:
+            return ProbeResult(ready=False, detail=f"{shown}: no end within {check.timeout_s:g} s")
+        said = f": {output.strip()[-_SHOWN:]}" if output.strip() else ""
+        return ProbeResult(ready=code == 0, detail=f"{shown}: exit code {code}{said}")
+
+    async def _listening(self, instance: Instance, check: HealthCheck, port: int) -> ProbeResult:
+        """What is left for an engine whose containers can't be reached: whether something listens on the port."""
+        code, output = await self._run(instance, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        if code in _NO_SUCH_PROGRAM:
+            return ProbeResult(
+                ready=False,
+                detail=f"port {port} can't be checked: {self._engine.connection.url} is remote, the port is not "
+                "published, and the image has no `cat` to look from inside; publish it or give a command check",
+            )
+        what = (
+            f"port {port}, seen from inside the container (not requested: a {check.type} check over a remote engine)"
+        )
+        listens = port in listening_ports(output)
+        return ProbeResult(ready=listens, detail=f"{what}: {'listening' if listens else 'nothing listens'}")
+
+    async def _run(self, instance: Instance, command: list[str]) -> tuple[int, str]:
+        try:
+            return await self._execute(instance.id, command)
+        except ProviderUnavailable:
+            raise
+        except (Conflict, IarnetError) as e:
+            return 1, e.message
+
+    async def _execute(self, id: str, command: list[str]) -> tuple[int, str]:
+        """As a stream, which a timeout can leave; a call would keep its thread as long as the command runs."""
+        run = (await self._engine.call(lambda c: c.exec_create(id, command)))["Id"]
+        output = b""
+        async with aclosing(
+            self._engine.stream(lambda c: stream(c, "POST", f"/exec/{run}/start", frames, json=_ATTACHED))
+        ) as received:
+            async for _, data in received:
+                output = (output + data)[-_KEPT:]
+        ended = await self._engine.call(lambda c: c.exec_inspect(run))
+        return int(ended["ExitCode"]), output.decode(errors="replace")
+
+
+def listening_ports(table: str) -> set[int]:
+    """The ports of listening sockets in the text of `/proc/net/tcp` and `tcp6` (see proc(5))."""
+    rows = [line.split() for line in table.splitlines()]
+    return {int(r[1].rpartition(":")[2], 16) for r in rows if len(r) > 3 and r[3] == _LISTENING}
+
+
+def through(tunnel: SshTunnel, patience_s: float) -> Dial:
+    """Connections that the engine's own host makes, over the SSH connection that is open already.
+
+    `ssh -W` says when a connection is refused, not when it is made: no refusal within `patience_s` counts as made.
+    """
+
+    @asynccontextmanager
+    async def dial(host: str, port: int) -> AsyncIterator[Pair]:
+        pipe = asyncio.subprocess.PIPE
+        command = tunnel.dial_command(host, port)
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            await _not_refused(process, patience_s)
+            yield process.stdout, process.stdin
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    return dial
+
+
+async def _not_refused(process: asyncio.subprocess.Process, patience_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await process.wait()
+    if process.returncode is not None:
+        said = await process.stderr.read() if process.stderr else b""
+        raise ConnectionRefusedError(0, said.decode(errors="replace").strip().partition("\n")[0])
+
+
+def _why_not_running(instance: Instance) -> str:
+    code = "" if instance.exit_code is None else f" with code {instance.exit_code}"
+    memory = ", killed for using more memory than its limit" if instance.oom_killed else ""
+    return f"{instance.state}{code}{memory}{': ' + instance.message if instance.message else ''}"

@@ -1,0 +1,182 @@
+"""An `InstanceSpec` as what the Docker engine wants, and what it says as an `Instance`. Pure."""
+
+from datetime import datetime
+from typing import Any
+
+from iarnet.models.instance import Instance, InstanceSpec, InstanceState, PortBinding
+
+OWNER = "iarnet.owner"
+APP = "iarnet.app"
+NAME = "iarnet.name"
+COMPONENT = "iarnet.component"
+REVISION = "iarnet.revision"
+REPLICA = "iarnet.replica"
+EPOCH = "iarnet.epoch"
+SPEC = "iarnet.spec"
+PORTS = "iarnet.ports"
+
+STOP_S = 10
+"""From SIGTERM to SIGKILL."""
+
+_PIDS = 512
+_LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_STATES: dict[str, InstanceState] = {
+    "created": "created",
+    "running": "running",
+    "paused": "running",
+    "restarting": "pending",
+    "removing": "removed",
+    "exited": "exited",
+    "dead": "exited",
+}
+
+
+def labels(spec: InstanceSpec) -> dict[str, str]:
+    return {
+        OWNER: spec.owner,
+        APP: spec.app,
+        NAME: spec.name,
+        COMPONENT: spec.component,
+        REVISION: str(spec.revision),
+        REPLICA: str(spec.replica),
+        EPOCH: str(spec.epoch),
+        SPEC: spec.spec_hash,
+        PORTS: ",".join(_key(p) for p in spec.ports),
+    }
+
+
+def volume_name(app: str, component: str, volume: str) -> str:
+    return f"iarnet-{app}-{component}-{volume}"
+
+
+def volume_labels(owner: str, app: str, component: str) -> dict[str, str]:
+    return {OWNER: owner, APP: app, COMPONENT: component}
+
+
+def container(spec: InstanceSpec, env: dict[str, str], *, network: str, publish_address: str) -> dict[str, Any]:
+    """The body of `POST /containers/create`. What is not given stays the image's."""
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Entrypoint": _listed(spec.entrypoint),
+        "Cmd": _listed(spec.command),
+        "Env": [f"{name}={value}" for name, value in env.items()],
+        "User": spec.user,
+        "WorkingDir": spec.working_dir,
+        "ExposedPorts": {_key(p): {} for p in spec.ports},
+        "Labels": labels(spec),
+        "StopTimeout": STOP_S,
+        "HostConfig": _host_config(spec, network, publish_address),
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": list(spec.aliases)}}},
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def instance(container: dict[str, Any], provider_id: str) -> Instance:
+    """`container`: the engine's answer to `inspect`, of a container that carries our labels."""
+    given = container["Config"]["Labels"]
+    state = container["State"]
+    known = _STATES.get(state["Status"], "lost")
+    ended = known in ("exited", "removed")
+    return Instance(
+        **_identity(given, provider_id),
+        id=container["Id"],
+        state=known,
+        image=container["Config"]["Image"],
+        address=_address(container),
+        ports=_ports(given.get(PORTS, ""), container["HostConfig"].get("PortBindings") or {}),
+        exit_code=state["ExitCode"] if ended else None,
+        oom_killed=state["OOMKilled"],
+        started_at=_time(state["StartedAt"]),
+        finished_at=_time(state["FinishedAt"]) if ended else None,
+        message=state["Error"] or ("paused" if state["Status"] == "paused" else ""),
+    )
+
+
+def gone(attributes: dict[str, str], provider_id: str, *, id: str, state: InstanceState) -> Instance:
+    """What an event says of a container that can't be inspected any more."""
+    code = attributes.get("exitCode")
+    return Instance(
+        **_identity(attributes, provider_id),
+        id=id,
+        state=state,
+        image=attributes.get("image", ""),
+        exit_code=None if code is None else int(code),
+    )
+
+
+def _host_config(spec: InstanceSpec, network: str, publish_address: str) -> dict[str, Any]:
+    memory = spec.resources.memory_bytes
+    return {
+        "NetworkMode": network,
+        "PortBindings": {
+            _key(p): [{"HostIp": publish_address, "HostPort": str(p.host_port)}] for p in spec.ports if p.host_port
+        },
+        "Mounts": [
+            {
+                "Type": "volume",
+                "Source": volume_name(spec.app, spec.component, v.name),
+                "Target": v.path,
+                "ReadOnly": v.read_only,
+            }
+            for v in spec.volumes
+        ],
+        "CapDrop": ["ALL"],
+        "CapAdd": list(spec.capabilities),
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Init": True,
+        "PidsLimit": _PIDS,
+        "Memory": memory,
+        # As much memory and swap together as memory alone: no swap.
+        "MemorySwap": memory,
+        "NanoCpus": spec.resources.cpu_millis * 1_000_000,
+        "DeviceRequests": _gpus(spec.resources.gpu_millis),
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": _LOGS,
+    }
+
+
+def _gpus(millis: int) -> list[dict[str, Any]]:
+    count = -(-millis // 1000)
+    return [{"Driver": "nvidia", "Count": count, "Capabilities": [["gpu"]]}] if count else []
+
+
+def _identity(given: dict[str, str], provider_id: str) -> dict[str, Any]:
+    return {
+        "name": given[NAME],
+        "app": given[APP],
+        "component": given[COMPONENT],
+        "replica": int(given[REPLICA]),
+        "revision": int(given[REVISION]),
+        "epoch": int(given[EPOCH]),
+        "spec_hash": given[SPEC],
+        "provider_id": provider_id,
+    }
+
+
+def _address(container: dict[str, Any]) -> str | None:
+    network = container["NetworkSettings"]["Networks"].get(container["HostConfig"]["NetworkMode"]) or {}
+    return network.get("IPAddress") or None
+
+
+def _ports(listed: str, bindings: dict[str, list[dict[str, str]] | None]) -> tuple[PortBinding, ...]:
+    """In the order of the spec, which the engine itself does not keep."""
+    return tuple(_port(key, bindings.get(key) or []) for key in listed.split(",") if key)
+
+
+def _port(key: str, bindings: list[dict[str, str]]) -> PortBinding:
+    port, protocol = key.split("/")
+    host_port = int(bindings[0]["HostPort"]) if bindings else None
+    return PortBinding.model_validate({"port": int(port), "protocol": protocol, "host_port": host_port})
+
+
+def _key(port: PortBinding) -> str:
+    return f"{port.port}/{port.protocol}"
+
+
+def _listed(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
+
+
+def _time(text: str) -> datetime | None:
+    # The engine's zero time means never.
+    return None if text.startswith("0001-") else datetime.fromisoformat(text)

@@ -1,0 +1,85 @@
+"""A plain folder as a tree: for looking at code that is not in Git (yet)."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from iarnet.errors import NotFound, SourceTooLarge
+from iarnet.sources.base import Entry
+
+MAX_FILES = 200_000
+_CHUNK = 1 << 20
+
+
+class FolderTree:
+    """Implements `iarnet.sources.base.Tree`: regular files as they are when first asked for; no links, no `.git`.
+
+    Raises `NotFound` when there is no such folder, `SourceTooLarge` above `max_files`.
+    """
+
+    def __init__(self, root: Path, *, max_files: int = MAX_FILES) -> None:
+        if not root.is_dir():
+            raise NotFound(f"there is no folder {root}", where=str(root), hint="give the path of a folder")
+        self._root = root.resolve()
+        self._max_files = max_files
+
+    @cached_property
+    def hash(self) -> str:
+        """Covers paths, modes and contents."""
+        digest = hashlib.sha256()
+        for entry in self.entries():
+            digest.update(f"{entry.path}\0{entry.executable:d}\0{entry.size}\0".encode("utf-8", "surrogateescape"))
+            for chunk in self._chunks(entry.path):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def entries(self) -> list[Entry]:
+        return list(self._entries.values())
+
+    def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
+        if path not in self._entries:
+            return None
+        return b"".join(self._chunks(path, limit))
+
+    def subtree(self, path: str) -> "FolderTree":
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        prefix = "/".join(parts) + "/"
+        if parts and not any(name.startswith(prefix) for name in self._entries):
+            raise NotFound(f"there is no folder {path!r} in this tree", where=path)
+        return FolderTree(self._root.joinpath(*parts), max_files=self._max_files)
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for entry in _walk(self._root, ""):
+            found[entry.path] = entry
+            if len(found) > self._max_files:
+                raise SourceTooLarge(
+                    f"more than {self._max_files} files", where=str(self._root), hint="give a smaller folder"
+                )
+        return dict(sorted(found.items()))
+
+    def _chunks(self, path: str, limit: int | None = None) -> Iterator[bytes]:
+        # A file that has become a link since it was listed must not lead out.
+        descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            left = self._entries[path].size if limit is None else min(limit, self._entries[path].size)
+            while left and (chunk := file.read(min(left, _CHUNK))):
+                left -= len(chunk)
+                yield chunk
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
+    with os.scandir(folder) as items:
+        found = sorted(items, key=lambda item: item.name)
+    for item in found:
+        path = prefix + item.name
+        if item.is_dir(follow_symlinks=False):
+            if item.name != ".git":
+                yield from _walk(folder / item.name, f"{path}/")
+        elif item.is_file(follow_symlinks=False) and os.access(item.path, os.R_OK):
+            status = item.stat(follow_symlinks=False)
+            yield Entry(path=path, size=status.st_size, executable=bool(status.st_mode & stat.S_IXUSR))

@@ -1,0 +1,94 @@
+"""Transactions, with the same promises on SQLite and PostgreSQL.
+
+A transaction is a plain function of a connection. So it can't await anything but the database, SQLite runs it
+in one go on its own thread (a quarter of the time that a hop per statement takes), and PostgreSQL can repeat it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import URL, ColumnElement, Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from iarnet.errors import NotFound, StoreUnavailable
+
+T = TypeVar("T")
+
+FOREIGN_KEY = "23503"
+
+
+class Database(Protocol):
+    """Each call is one transaction, rolled back when `work` raises.
+
+    All raise `StoreUnavailable` when the database does not answer, and `NotFound` when a row names an app that
+    is gone.
+    """
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def strictly(self, work: Callable[[Connection], T]) -> T:
+        """Write as if no other transaction ran meanwhile; `work` may be repeated from the start."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    key: dict[str, Any],
+    values: dict[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> None:
+    """Insert the row, or give the one that has this key these values, if `where` holds for it."""
+    insert = _insert(connection, table).values(**key, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values, where=where))
+
+
+def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert the row unless one has its key."""
+    connection.execute(_insert(connection, table).values(values).on_conflict_do_nothing())
+
+
+@contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """What the driver raises, as errors that say what to do."""
+    try:
+        yield
+    except IntegrityError as error:
+        if sqlstate(error) != FOREIGN_KEY and "FOREIGN KEY" not in str(error.orig):
+            raise
+        raise NotFound("the app is gone", hint="it was deleted meanwhile; import it again") from error
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise _unavailable(url, error) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise _unavailable(url, error) from error
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's five-character code, or None."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def location(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _unavailable(url: URL, error: Exception) -> StoreUnavailable:
+    what = error.orig if isinstance(error, DBAPIError) else error
+    return StoreUnavailable(
+        f"the database does not answer: {what}",
+        where=location(url),
+        hint="check that it runs, that its disk is not full, and that nothing else holds it locked",
+    )

@@ -1,0 +1,64 @@
+"""PostgreSQL: nodes on several hosts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from iarnet.errors import StoreUnavailable
+from iarnet.store.database import explained, location, sqlstate
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+COLLISIONS = {"40001", "40P01", "23505"}
+"""serialization_failure, deadlock_detected, and a unique_violation by a row that was not there when `work` looked.
+
+Nothing has happened, and it may well succeed when it is repeated.
+"""
+
+
+class Postgresql:
+    """Fulfils `Database`. Belongs to the event loop that first uses it."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._engine = create_async_engine(url, pool_pre_ping=True)
+        self._strict = self._engine.execution_options(isolation_level="SERIALIZABLE")
+        # What collides is thrown away, so the strict ones of this process go one after the other.
+        self._turn = asyncio.Lock()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        with explained(self._url):
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """READ COMMITTED."""
+        with explained(self._url):
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def strictly(self, work: Callable[[Connection], T]) -> T:
+        """SERIALIZABLE; repeated when it collides with another process. Raises `StoreUnavailable` after 20 times."""
+        with explained(self._url):
+            async with self._turn:
+                for attempt in range(ATTEMPTS):
+                    try:
+                        async with self._strict.begin() as connection:
+                            return await connection.run_sync(work)
+                    except DBAPIError as error:
+                        if sqlstate(error) not in COLLISIONS:
+                            raise
+                    await asyncio.sleep(min(0.1, 0.002 * 2**attempt))
+        raise StoreUnavailable(
+            f"a transaction collided with others {ATTEMPTS} times in a row",
+            where=location(self._url),
+            hint="try again; if it persists, look for what holds a transaction open on this database",
+        )
+
+    async def aclose(self) -> None:
+        await self._engine.dispose()

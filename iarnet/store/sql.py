@@ -1,0 +1,26 @@
+"""The store on SQLAlchemy."""
+
+from iarnet.store.apps import SqlApps
+from iarnet.store.base import Clock
+from iarnet.store.database import Database
+from iarnet.store.facts import SqlFacts
+from iarnet.store.instances import SqlInstances
+from iarnet.store.ledger import SqlLedger
+from iarnet.store.providers import SqlProviderRows
+from iarnet.store.secrets import SqlSecretRows
+
+
+class SqlStore:
+    """Fulfils `iarnet.store.base.Store`. Belongs to the event loop that first uses it."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self.apps = SqlApps(database, clock)
+        self.facts = SqlFacts(database, clock)
+        self.instances = SqlInstances(database, clock)
+        self.providers = SqlProviderRows(database)
+        self.ledger = SqlLedger(database, clock)
+        self.secrets = SqlSecretRows(database, clock)
+
+    async def aclose(self) -> None:
+        await self._database.aclose()

@@ -1,0 +1,71 @@
+"""SQLite: one file, one host, any number of processes on it."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, create_engine, event
+
+from iarnet.store.database import explained
+
+T = TypeVar("T")
+
+READERS = 4
+
+
+class Sqlite:
+    """Fulfils `Database`.
+
+    Writers of this process queue for one thread, first come, first served: SQLite's own queue is a poll with
+    growing sleeps. Readers don't wait for them (WAL).
+    """
+
+    def __init__(self, url: URL, busy_timeout_s: float = 5.0) -> None:
+        """`busy_timeout_s`: how long a writer waits for one in another process."""
+        self._url = url
+        options = {"timeout": busy_timeout_s, "isolation_level": None, "check_same_thread": False}
+        self._engine = create_engine(url, connect_args=options, pool_size=READERS + 1, max_overflow=0)
+        event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "begin", _begin)
+        self._writing = self._engine.execution_options(immediate=True)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """All of `work` sees one snapshot."""
+
+        def transaction() -> T:
+            with explained(self._url), self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, transaction)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Once begun it ends, also when the caller is cancelled meanwhile."""
+
+        def transaction() -> T:
+            with explained(self._url), self._writing.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
+
+    async def strictly(self, work: Callable[[Connection], T]) -> T:
+        """There is one writer at a time anyway."""
+        return await self.write(work)
+
+    async def aclose(self) -> None:
+        for threads in (self._writer, self._readers):
+            await asyncio.to_thread(threads.shutdown)
+        self._engine.dispose()
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    """A deferred transaction that turns to writing fails when it meets another writer; an immediate one waits."""
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,46 @@
+"""Make this machine able to run containers: `machine.py engine-up | engine-down | images [--all] | all | host`.
+
+Uses what is there first, adds only what is missing, and may be run again at any time.
+"""
+
+import argparse
+import sys
+
+import engine
+import images
+from places import exclusively, say
+
+
+def main() -> None:
+    """Run one command; exits with a message on stderr when the machine lacks something."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("engine-up", help="use or start a Docker engine")
+    commands.add_parser("engine-down", help="end the engine that engine-up started")
+    commands.add_parser("host", help="print the engine's DOCKER_HOST value")
+    for name in ("images", "all"):
+        commands.add_parser(name, help="engine and base images").add_argument(
+            "--all", action="store_true", help="also the images beyond the core set"
+        )
+    arguments = parser.parse_args()
+    if arguments.command == "host":
+        print(_running_host())
+        return
+    with exclusively("machine"):
+        if arguments.command == "engine-down":
+            engine.engine_down()
+            return
+        host = engine.engine_up()
+        say(f"engine  {host}")
+        if arguments.command != "engine-up":
+            images.provide(host, every=arguments.all)
+
+
+def _running_host() -> str:
+    if host := engine.find_host():
+        return host
+    sys.exit("no Docker engine answers; `make machine` starts one")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The Docker engine that the tests use, and the removal of what they leave there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+import docker.errors
+import pytest
+
+from iarnet.providers.docker_spec import OWNER
+
+IMAGE = "busybox:stable"
+
+
+def engine_url() -> str:
+    """Skips where no engine answers or the base image is missing, which CI must not do."""
+    url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    try:
+        client = docker.APIClient(base_url=url, version="auto")
+        client.inspect_image(IMAGE)
+        client.close()
+    except docker.errors.DockerException as e:
+        missing = f"no Docker engine with {IMAGE} at {url} (set DOCKER_HOST): {e}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    return url
+
+
+@contextmanager
+def swept(url: str, owner: str) -> Iterator[docker.APIClient]:
+    """A client of the tests' own; at the end nothing of the owner's is left."""
+    client = docker.APIClient(base_url=url, version="auto")
+    try:
+        yield client
+    finally:
+        sweep(client, owner)
+        client.close()
+
+
+def sweep(client: docker.APIClient, owner: str) -> None:
+    mine = {"label": f"{OWNER}={owner}"}
+    for container in client.containers(all=True, filters=mine):
+        client.remove_container(container["Id"], force=True, v=True)
+    for network in client.networks(filters=mine):
+        client.remove_network(network["Id"])
+    for volume in client.volumes(filters=mine)["Volumes"] or ():
+        client.remove_volume(volume["Name"])

@@ -1,0 +1,136 @@
+"""Opening, migrating, and refusing what can't be opened."""
+
+import asyncio
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, make_url, text
+
+from iarnet.errors import InvalidConfig, Missing, StoreUnavailable
+from iarnet.models.source import GitSource
+from iarnet.store.open import database_at, open_store
+from iarnet.store.sqlite import Sqlite
+from iarnet.store.tables import metadata
+from tests.contract.store.conftest import Watch
+
+GIT = GitSource(url="https://example.org/shop.git")
+
+
+async def test_what_was_written_is_there_after_opening_again(url: str, clock: Watch) -> None:
+    store = await open_store(url, clock)
+    written = await store.apps.create("shop", GIT)
+    await store.aclose()
+    store = await open_store(url, clock)
+    assert await store.apps.list() == [written]
+    await store.aclose()
+
+
+async def test_processes_that_open_an_empty_database_at_once_all_succeed(url: str) -> None:
+    program = (
+        "import asyncio, sys; from datetime import UTC, datetime; from iarnet.store.open import open_store\n"
+        "async def main():\n"
+        "    store = await open_store(sys.argv[1], lambda: datetime.now(UTC))\n"
+        "    print(await store.apps.list())\n"
+        "    await store.aclose()\n"
+        "asyncio.run(main())"
+    )
+    command = (sys.executable, "-c", program, url)
+    processes = [await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1) for _ in range(4)]
+    for process in processes:
+        out, err = await process.communicate()
+        assert out == b"[]\n", err.decode()
+
+
+async def test_the_migrations_make_what_the_tables_say(url: str, clock: Watch) -> None:
+    await (await open_store(url, clock)).aclose()
+    database = database_at(url)
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    assert await database.read(differences) == []
+    await database.aclose()
+
+
+async def test_a_database_of_a_newer_version_is_refused(url: str, clock: Watch) -> None:
+    await (await open_store(url, clock)).aclose()
+    database = database_at(url)
+    await database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    await database.aclose()
+    with pytest.raises(InvalidConfig, match=r"newer version: its schema is 9999, this version knows up to \d+") as refusal:
+        await open_store(url, clock)
+    assert "newer version" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("mysql://root@localhost/x", "mysql"),
+        ("nonsense", "not a URL"),
+        ("sqlite://", "no file"),
+        ("sqlite:///:memory:", "no file"),
+    ],
+)
+async def test_another_kind_of_url_is_refused(wrong: str, says: str, clock: Watch) -> None:
+    with pytest.raises(InvalidConfig, match=says):
+        await open_store(wrong, clock)
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path: Path, clock: Watch) -> None:
+    path = tmp_path / "new" / "folder" / "iarnet.db"
+    store = await open_store(f"sqlite+aiosqlite:///{path}", clock)
+    await store.apps.create("shop", GIT)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    await store.aclose()
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, clock: Watch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Missing) as refusal:
+        await open_store(f"sqlite:///{tmp_path}/file/iarnet.db", clock)
+    assert refusal.value.where == f"{tmp_path}/file/iarnet.db"
+
+
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path, clock: Watch) -> None:
+    (tmp_path / "iarnet.db").write_text("a letter to my mother, certainly not a database " * 100)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        await open_store(f"sqlite:///{tmp_path}/iarnet.db", clock)
+
+
+async def test_a_file_that_is_held_locked_is_unavailable(tmp_path: Path) -> None:
+    url = make_url(f"sqlite:///{tmp_path}/iarnet.db")
+    holder, other = Sqlite(url), Sqlite(url, busy_timeout_s=0.1)
+    held, done = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(_connection: Connection) -> None:
+        loop.call_soon_threadsafe(held.set)
+        asyncio.run_coroutine_threadsafe(done.wait(), loop).result()
+
+    holding = asyncio.create_task(holder.write(hold))
+    await held.wait()
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await other.write(lambda connection: None)
+    done.set()
+    await holding
+    await other.write(lambda connection: None)
+    await holder.aclose()
+    await other.aclose()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1/x", "localhost.invalid/x"])
+async def test_a_server_that_is_not_there_is_unavailable(address: str, clock: Watch) -> None:
+    with pytest.raises(StoreUnavailable) as refusal:
+        await open_store(f"postgresql://iarnet:secret@{address}", clock)
+    assert refusal.value.retryable
+    assert "secret" not in refusal.value.where
+
+
+async def test_a_database_that_the_server_lacks_is_named(postgres: str, clock: Watch) -> None:
+    with pytest.raises(StoreUnavailable, match="nowhere"):
+        await open_store(f"{postgres}/nowhere?sslmode=disable", clock)

@@ -1,0 +1,205 @@
+"""Plans, checked by carrying them out in any order they allow."""
+
+import random
+from graphlib import TopologicalSorter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iarnet.models.component import Build, Volume
+from iarnet.models.edge import Edge
+from iarnet.models.image import BuildRequest
+from iarnet.models.instance import Instance, InstanceSpec, PortBinding
+from iarnet.models.plan import Operation
+from iarnet.planning.diff import Wanted, World, diff
+
+
+def spec(component: str, revision: int = 1, image: str = "a", replica: int = 0, **more: object) -> InstanceSpec:
+    kind = more.pop("kind", "web")
+    return InstanceSpec(
+        name=f"iarnet-app-{component}-r{revision}-{replica}",
+        app="app",
+        component=component,
+        kind=kind,
+        owner="me",
+        revision=revision,
+        replica=replica,
+        epoch=revision,
+        image=image,
+        **more,
+    )
+
+
+def running(s: InstanceSpec, provider: str = "p", state: str = "running", exit_code: int | None = None) -> Instance:
+    return Instance(
+        name=s.name,
+        app=s.app,
+        component=s.component,
+        replica=s.replica,
+        revision=s.revision,
+        provider_id=provider,
+        spec_hash=s.spec_hash,
+        state=state,
+        exit_code=exit_code,
+        ports=s.ports,
+    )
+
+
+def ids(operations: tuple[Operation, ...]) -> list[str]:
+    return [op.id for op in operations]
+
+
+def op(operations: tuple[Operation, ...], id: str) -> Operation:
+    return next(o for o in operations if o.id == id)
+
+
+def test_unchanged_instances_stay_whatever_revision_made_them() -> None:
+    old, new = spec("web", 1), spec("web", 2)
+    operations, kept = diff(World(wanted=[Wanted(new, "p")], actual=[running(old)]))
+    assert operations == ()
+    assert [k.instance for k in kept] == [old.name]
+
+
+def test_a_successor_comes_before_its_predecessor_goes() -> None:
+    operations, _ = diff(World(wanted=[Wanted(spec("web", 2, "b"), "p")], actual=[running(spec("web"))]))
+    assert op(operations, "remove.iarnet-app-web-r1-0").after == ("deploy.web.0",)
+    assert op(operations, "deploy.web.0").after == ()
+
+
+def test_what_holds_the_same_port_goes_first_but_not_before_the_image_is_there() -> None:
+    ports = (PortBinding(port=80, host_port=8080),)
+    build = BuildRequest(app="app", component="web", tree="t", build=Build(), image="b")
+    operations, _ = diff(
+        World(
+            wanted=[Wanted(spec("web", 2, "b", ports=ports), "p", build)],
+            actual=[running(spec("web", ports=ports))],
+        )
+    )
+    assert op(operations, "remove.iarnet-app-web-r1-0").after == ("build.web",)
+    assert "remove.iarnet-app-web-r1-0" in op(operations, "deploy.web.0").after
+
+
+def test_a_volume_has_one_writer() -> None:
+    volumes = (Volume(name="data", path="/data"),)
+    operations, _ = diff(
+        World(
+            wanted=[Wanted(spec("db", 2, "b", volumes=volumes), "p")],
+            actual=[running(spec("db", volumes=volumes))],
+        )
+    )
+    assert op(operations, "deploy.db.0").after == ("remove.iarnet-app-db-r1-0",)
+
+
+def test_started_is_earlier_than_healthy() -> None:
+    edges = [
+        Edge(from_="web", to="db", condition="started"),
+        Edge(from_="api", to="db", condition="healthy"),
+    ]
+    wanted = [Wanted(spec(name), "p") for name in ("db", "web", "api")]
+    operations, _ = diff(World(wanted=wanted, actual=[], edges=edges))
+    assert op(operations, "deploy.db.0").until == "started"
+    assert op(operations, "deploy.web.0").after == ("deploy.db.0",)
+    assert op(operations, "deploy.api.0").after == ("ready.db.0",)
+
+
+def test_a_job_that_is_done_is_not_done_again() -> None:
+    job = spec("migrate", kind="job")
+    operations, kept = diff(World(wanted=[Wanted(job, "p")], actual=[running(job, state="exited", exit_code=0)]))
+    assert operations == ()
+    assert kept
+    operations, _ = diff(World(wanted=[Wanted(job, "p")], actual=[running(job, state="exited", exit_code=1)]))
+    assert op(operations, "deploy.migrate.0").until == "completed"
+
+
+def test_stopping_takes_dependents_first() -> None:
+    edges = [Edge(from_="web", to="api"), Edge(from_="api", to="db")]
+    actual = [running(spec(name)) for name in ("db", "api", "web")]
+    operations, _ = diff(World(wanted=[], actual=actual, old_edges=edges, release={"p": ()}))
+    order = list(TopologicalSorter({o.id: o.after for o in operations}).static_order())
+    assert order == [
+        "remove.iarnet-app-web-r1-0",
+        "remove.iarnet-app-api-r1-0",
+        "remove.iarnet-app-db-r1-0",
+        "release.p",
+    ]
+
+
+def test_an_unreachable_provider_is_not_called() -> None:
+    operations, _ = diff(
+        World(wanted=[Wanted(spec("web", 2), "q")], actual=[running(spec("web"), "p")], unreachable={"p"})
+    )
+    assert ids(operations) == ["deploy.web.0"]
+
+
+def test_a_part_of_an_app_leaves_the_rest_alone() -> None:
+    wanted = [Wanted(spec("web", 2, "b"), "p")]
+    actual = [running(spec("web")), running(spec("api"))]
+    operations, kept = diff(World(wanted=wanted, actual=actual, scope={"web"}))
+    assert {o.component for o in operations} == {"web"}
+    assert [k.component for k in kept] == ["api"]
+
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    def some_edges() -> list[Edge]:
+        order = draw(st.permutations(NAMES))
+        pairs = [(x, y) for i, x in enumerate(order) for y in order[:i]]
+        chosen = draw(st.lists(st.sampled_from(pairs), max_size=6, unique=True))
+        return [Edge(from_=x, to=y, condition=draw(st.sampled_from(["started", "healthy"]))) for x, y in chosen]
+
+    def some_specs(revision: int) -> list[InstanceSpec]:
+        specs = []
+        for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+            image = draw(st.sampled_from(["x", "y"]))
+            volumes = (Volume(name="data", path="/data"),) if draw(st.booleans()) else ()
+            specs += [
+                spec(name, revision, image, replica, volumes=volumes)
+                for replica in range(1 if volumes else draw(st.integers(1, 3)))
+            ]
+        return specs
+
+    build = draw(st.booleans())
+    wanted = [
+        Wanted(
+            s,
+            draw(st.sampled_from(["p", "q"])),
+            BuildRequest(app="app", component=s.component, tree="t", build=Build(), image=s.image) if build else None,
+        )
+        for s in some_specs(2)
+    ]
+    actual = [running(s, draw(st.sampled_from(["p", "q"]))) for s in some_specs(1)]
+    return World(wanted=wanted, actual=actual, edges=some_edges(), old_edges=some_edges())
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+def test_every_order_that_a_plan_allows_ends_in_what_is_wanted(world: World, rng: random.Random) -> None:
+    operations, kept = diff(world)
+    by_id = {o.id: o for o in operations}
+    assert len(by_id) == len(operations)
+    there = {(i.provider_id, i.name): i for i in world.actual}
+    sorter = TopologicalSorter({o.id: o.after for o in operations})
+    sorter.prepare()
+    ready: list[str] = []
+    while sorter.is_active():
+        ready += sorter.get_ready()
+        rng.shuffle(ready)
+        operation = by_id[ready.pop()]
+        if operation.kind == "remove":
+            del there[(operation.provider_id, operation.instance)]
+        if operation.kind == "deploy":
+            assert operation.spec
+            if operation.spec.volumes:
+                others = [
+                    k
+                    for k, i in there.items()
+                    if k[0] == operation.provider_id and i.component == operation.component
+                ]
+                assert not others, "two writers of one volume"
+            there[(operation.provider_id, operation.instance)] = running(operation.spec, operation.provider_id)
+        sorter.done(operation.id)
+    final = sorted((i.component, i.replica, p, i.spec_hash) for (p, _), i in there.items())
+    assert final == sorted((w.spec.component, w.spec.replica, w.provider_id, w.spec.spec_hash) for w in world.wanted)
+    assert {k.instance for k in kept} <= {i.name for i in there.values()}

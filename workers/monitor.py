@@ -1,0 +1,163 @@
+"""The node's watcher of one provider: events, readiness, capacity, reachability.
+
+It is a service of the process, not a workflow: what it sees costs history only when something has changed.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+
+from iarnet.errors import IarnetError
+from iarnet.models.instance import Instance
+from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderState, ProviderStatus
+from iarnet.models.resources import Capacity, Resources
+from iarnet.models.work import Batch
+from iarnet.providers.base import Provider
+from iarnet.store.base import Clock, Store
+from workers.hanging import HangDetector
+
+_CAPACITY_S = 10.0
+_RECONNECT_S = 2.0
+_GRACE_S = 15.0
+_KEPT = 1000
+
+log = structlog.get_logger()
+
+
+class ProviderMonitor:
+    """`cap` cuts what is there down to what applications may have of it."""
+
+    def __init__(
+        self, provider: Provider, store: Store, owner: str, clock: Clock, cap: Callable[[Resources], Resources]
+    ) -> None:
+        self.provider = provider
+        self._store = store
+        self._owner = owner
+        self._clock = clock
+        self._cap = cap
+        self._hanging = HangDetector(provider, store)
+        # Cursors go on rising over restarts of the process, so that a workflow can tell new from known.
+        self._cursor = time.time_ns() // 1_000_000
+        self._batches: deque[Batch] = deque(maxlen=_KEPT)
+        self._news = asyncio.Condition()
+        self._status: ProviderStatus | None = None
+        self._capacity = Capacity(total=Resources(), used=Resources(), available=Resources())
+        self._ours = Resources()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._watch()
+            except* IarnetError as errors:
+                problem = str(errors.exceptions[0])
+                log.warning("provider lost", provider=self.provider.info.id, problem=problem)
+                await self._lost()
+
+    async def measure(self) -> None:
+        """Reachability and capacity, now, into the store."""
+        health = await self.provider.check()
+        if health.reachable:
+            await self._measure_capacity()
+        await self._save("active" if health.reachable else "unreachable", health)
+
+    async def follow(self, cursor: int) -> AsyncIterator[Batch]:
+        """Batches after `cursor`, and then as they come."""
+        while True:
+            async with self._news:
+                while not (fresh := [batch for batch in self._batches if batch.cursor > cursor]):
+                    await self._news.wait()
+            cursor = fresh[-1].cursor
+            for batch in fresh:
+                yield batch
+
+    async def _watch(self) -> None:
+        """What was missed first, then everything as it happens. Raises when the provider can't be reached."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear())
+            await self.measure()
+            await self._catch_up()
+            if self._status != "active":
+                self._status = "active"
+                await self._publish(status="active")
+            group.create_task(self._hanging.run(self._publish_event))
+            group.create_task(self._measure_for_ever())
+
+    async def _hear(self) -> None:
+        async for event in self.provider.events(self._owner):
+            if event.kind in ("died", "oom", "removed", "started"):
+                await self._record(event.instance)
+            if event.kind != "started":
+                await self._publish_event(event)
+
+    async def _catch_up(self) -> None:
+        """What ended while nobody looked."""
+        there = {i.name: i for i in await self.provider.instances(self._owner)}
+        for row in await self._store.instances.list(provider_id=self.provider.info.id):
+            now = there.get(row.name)
+            if row.state == "running" and (now is None or now.state != "running"):
+                gone = row.model_copy(update={"state": "lost"})
+                await self._record(now or gone)
+                kind = "died" if now else "removed"
+                await self._publish_event(
+                    ProviderEvent(provider_id=self.provider.info.id, kind=kind, instance=now or gone)
+                )
+
+    async def _measure_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_CAPACITY_S)
+            await self.measure()
+
+    async def _measure_capacity(self) -> None:
+        measured = await self.provider.capacity()
+        usage = await self.provider.usage(self._owner)
+        self._ours = Resources(
+            cpu_millis=sum(u.cpu_millis for u in usage), memory_bytes=sum(u.memory_bytes for u in usage)
+        )
+        total = self._cap(measured.total)
+        self._capacity = Capacity(total=total, used=measured.used, available=total.minus(measured.used))
+
+    async def _lost(self) -> None:
+        """A provider that is away for a moment is not lost: only after a grace period the watches are told."""
+        deadline = time.monotonic() + _GRACE_S
+        while True:
+            health = await self.provider.check()
+            if health.reachable:
+                return
+            if time.monotonic() > deadline and self._status != "unreachable":
+                self._status = "unreachable"
+                await self._save("unreachable", health)
+                await self._publish(status="unreachable")
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _save(self, status: ProviderStatus, health: ProviderHealth) -> None:
+        await self._store.providers.save_state(
+            ProviderState(
+                info=self.provider.info,
+                status=status,
+                capacity=self._capacity,
+                ours=self._ours,
+                health=health,
+                seen_at=self._clock(),
+            )
+        )
+
+    async def _record(self, instance: Instance) -> None:
+        """A row that a change has removed meanwhile stays removed."""
+        if await self._store.instances.spec(instance.name):
+            await self._store.instances.record(instance)
+
+    async def _publish_event(self, event: ProviderEvent) -> None:
+        await self._publish(event)
+
+    async def _publish(self, *events: ProviderEvent, status: ProviderStatus | None = None) -> None:
+        async with self._news:
+            self._cursor += 1
+            told = status if status != "draining" else None
+            self._batches.append(
+                Batch(provider_id=self.provider.info.id, cursor=self._cursor, events=events, status=told)
+            )
+            self._news.notify_all()

@@ -1,0 +1,40 @@
+"""The monitors of a node, one per provider."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from iarnet.errors import NotFound
+from iarnet.models.work import Batch
+from iarnet.providers.base import Provider
+from workers.monitor import ProviderMonitor
+
+
+class NodeMonitors:
+    """Implements `activities.watching.Monitors`."""
+
+    def __init__(self, make: Callable[[Provider], ProviderMonitor]) -> None:
+        self._make = make
+        self._monitors: dict[str, ProviderMonitor] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def add(self, provider: Provider) -> None:
+        """Measure it once, so that it can be placed on at once, then watch it."""
+        monitor = self._make(provider)
+        self._monitors[provider.info.id] = monitor
+        await monitor.measure()
+        self._tasks[provider.info.id] = asyncio.create_task(monitor.run())
+
+    async def remove(self, provider_id: str) -> None:
+        self._monitors.pop(provider_id, None)
+        if task := self._tasks.pop(provider_id, None):
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def aclose(self) -> None:
+        for provider_id in list(self._tasks):
+            await self.remove(provider_id)
+
+    def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
+        if provider_id not in self._monitors:
+            raise NotFound(f"This node does not watch {provider_id}.", where=provider_id, hint="iarnet providers ls")
+        return self._monitors[provider_id].follow(cursor)

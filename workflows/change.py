@@ -1,0 +1,249 @@
+"""The one way in which an application changes: plan, hold the watch, execute, record; or compensate.
+
+`DeployApp`, `StopApp` and `DeleteApp` are thin types over it, so that a run says in its type what it is for.
+"""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
+
+from activities.analyzing import Analyzing
+from activities.failures import failure_of
+from activities.options import ANALYZE, LOCAL, PREPARE, RECORD, REMOVE, SOURCE, node_queue
+from activities.planning import Planning
+from activities.recording import Recording
+from activities.sourcing import Sourcing
+from activities.watching import Watching
+from iarnet.models.change import (
+    AnalyzeRequest,
+    Begin,
+    ChangeRequest,
+    ChangeResult,
+    Deployment,
+    DeploymentStatus,
+    Failure,
+    ImportRequest,
+)
+from iarnet.models.plan import Operation, Plan
+from iarnet.models.work import ChangeKind, Hold, Outcome, Prepare
+from workflows.execution import Execution
+from workflows.identity import require_id
+from workflows.progress import Story
+
+_APP = SearchAttributeKey.for_keyword("IarnetApp")
+_CAUSE = SearchAttributeKey.for_keyword("IarnetCause")
+_NODE = SearchAttributeKey.for_keyword("IarnetNode")
+_REVISION = SearchAttributeKey.for_int("IarnetRevision")
+
+
+class Change:
+    """One run. `story` answers the query."""
+
+    def __init__(self, kind: ChangeKind, request: ChangeRequest) -> None:
+        self._kind = kind
+        self._request = request
+        self._plan: Plan | None = None
+        self._failed_operation: Operation | None = None
+        self.story = Story(request.app)
+
+    async def run(self) -> ChangeResult:
+        """Raises `ApplicationError` typed by the failure's code when the change did not succeed."""
+        require_id(f"change.{self._request.app}")
+        started = workflow.now()
+        deployment = await self._begin()
+        status: DeploymentStatus = "succeeded"
+        failure: Failure | None = None
+        try:
+            await self._carry_out(deployment)
+        except BaseException as error:
+            status = "cancelled" if is_cancelled_exception(error) else "failed"
+            failure = failure_of(error) if status == "failed" else None
+            status = await self._compensate(deployment, status, failure)
+        return await self._finish(deployment, status, failure, (workflow.now() - started).total_seconds())
+
+    async def _begin(self) -> Deployment:
+        info = workflow.info()
+        deployment = await workflow.execute_local_activity_method(
+            Recording.begin_change,
+            Begin(
+                app=self._request.app,
+                cause=self._request.cause,
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                git=self._request.git,
+            ),
+            **LOCAL,
+        )
+        self.story.began(deployment.id)
+        workflow.upsert_search_attributes(
+            [
+                _APP.value_set(deployment.app),
+                _CAUSE.value_set(deployment.cause),
+                _NODE.value_set(deployment.node),
+            ]
+        )
+        return deployment
+
+    async def _carry_out(self, deployment: Deployment) -> None:
+        if self._kind == "deploy" and self._request.revision is None:
+            await self._bring_code(deployment)
+        self.story.step("planning")
+        self._plan = await self._prepare(deployment, self._request, self._kind)
+        self.story.planned(self._plan)
+        workflow.upsert_search_attributes([_REVISION.value_set(self._plan.revision)])
+        await self._tell_watch(Hold(run_id=workflow.info().run_id, components=self._touched(self._plan)))
+        self.story.step({"deploy": "deploying", "stop": "stopping", "delete": "deleting"}[self._kind])
+        await self._execute(self._plan, deployment)
+        if self._kind == "delete":
+            await self._forget(deployment)
+
+    async def _bring_code(self, deployment: Deployment) -> None:
+        """Import and analyse; both return at once what is known already."""
+        queue = node_queue(deployment.node)
+        if self._request.fetch or self._request.git:
+            self.story.step("importing")
+            imported = await workflow.execute_activity_method(
+                Sourcing.import_source,
+                ImportRequest(app=self._request.app, git=self._request.git),
+                task_queue=queue,
+                summary="fetch the code",
+                **SOURCE,
+            )
+            commit = imported.commit
+        else:
+            commit = ""
+        self.story.step("analysing")
+        await workflow.execute_activity_method(
+            Analyzing.analyze_source,
+            AnalyzeRequest(app=self._request.app, commit=commit),
+            task_queue=queue,
+            summary="find components and edges",
+            **ANALYZE,
+        )
+
+    async def _prepare(
+        self, deployment: Deployment, request: ChangeRequest, kind: ChangeKind, compensation: bool = False
+    ) -> Plan:
+        return await workflow.execute_activity_method(
+            Planning.prepare_change,
+            Prepare(deployment=deployment, request=request, kind=kind, compensation=compensation),
+            task_queue=node_queue(deployment.node),
+            summary="plan, place, reserve",
+            **PREPARE,
+        )
+
+    async def _execute(self, plan: Plan, deployment: Deployment) -> None:
+        execution = Execution(plan, deployment.id, deployment.epoch, self.story.phase)
+        try:
+            await execution.run()
+        finally:
+            self._failed_operation = execution.failed
+
+    async def _compensate(
+        self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None
+    ) -> DeploymentStatus:
+        """Back to what ran before, unless what has come up is to stay for a retry. Returns the status to record."""
+        if failure:
+            self.story.failed(failure)
+        if self._plan is None or self._kind != "deploy":
+            return status
+        if status == "failed" and self._holds(self._plan):
+            await self._clear_failed(deployment)
+            return status
+        self.story.step("rolling back")
+        try:
+            await self._roll_back(deployment, self._plan)
+        except BaseException as error:
+            undone = failure_of(error)
+            self.story.step(f"rolling back failed: {undone.message}")
+            return "failed"
+        return "cancelled" if status == "cancelled" else "rolled-back"
+
+    def _holds(self, plan: Plan) -> bool:
+        if self._request.on_failure == "auto":
+            return plan.previous_revision == 0
+        return self._request.on_failure == "hold"
+
+    async def _roll_back(self, deployment: Deployment, plan: Plan) -> None:
+        """The plan from what is there now to the old revision, or to nothing when there was none."""
+        back = self._request.model_copy(
+            update={"revision": plan.previous_revision or None, "components": (), "cause": "rollback"}
+        )
+        kind: ChangeKind = "deploy" if plan.previous_revision else "stop"
+        undo = await self._prepare(deployment, back, kind, compensation=True)
+        await Execution(undo, deployment.id, deployment.epoch, lambda *_: None).run()
+
+    async def _clear_failed(self, deployment: Deployment) -> None:
+        """What failed is not left running half-way; its last lines are kept with the failure."""
+        operation = self._failed_operation
+        if operation is None or operation.kind not in ("deploy", "ready"):
+            return
+        remove = operation.model_copy(update={"kind": "remove", "after": (), "reason": "did not come up"})
+        plan = Plan(app=deployment.app, revision=0, cause="rollback", operations=(remove,))
+        await Execution(plan, deployment.id, deployment.epoch, lambda *_: None).run()
+
+    async def _finish(
+        self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float
+    ) -> ChangeResult:
+        self.story.ended(status, failure)
+        result = await workflow.execute_activity_method(
+            Recording.finish_change,
+            Outcome(
+                deployment=deployment,
+                kind=self._kind,
+                status=status,
+                progress=self.story.progress,
+                failure=failure,
+                notes=self._plan.notes if self._plan else (),
+                duration_s=duration_s,
+            ),
+            task_queue=node_queue(deployment.node),
+            summary=f"record: {status}",
+            **RECORD,
+        )
+        await self._leave_to_watch(status)
+        if failure:
+            raise ApplicationError(
+                f"{failure.component + ': ' if failure.component else ''}{failure.message}",
+                failure.model_dump(mode="json"),
+                type=failure.code,
+                non_retryable=True,
+            )
+        if status == "cancelled":
+            raise asyncio.CancelledError
+        return result
+
+    async def _leave_to_watch(self, status: DeploymentStatus) -> None:
+        if self._kind == "deploy":
+            if self._plan is not None:
+                await workflow.execute_local_activity_method(Watching.ensure_watch, self._request.app, **LOCAL)
+            await self._tell_watch(Hold(run_id=workflow.info().run_id, release=True))
+        elif status == "succeeded":
+            await self._signal_watch("end")
+        else:
+            await self._tell_watch(Hold(run_id=workflow.info().run_id, release=True))
+
+    async def _tell_watch(self, hold: Hold) -> None:
+        await self._signal_watch("hold", hold)
+
+    async def _signal_watch(self, signal: str, *args: Hold) -> None:
+        """An app that never ran has no watch, which is no reason to fail."""
+        handle = workflow.get_external_workflow_handle(f"watch.{self._request.app}")
+        try:
+            await handle.signal(signal, *args)
+        except ApplicationError as error:
+            workflow.logger.debug("no watch to tell: %s", error)
+
+    def _touched(self, plan: Plan) -> tuple[str, ...]:
+        return tuple(sorted({op.component for op in plan.operations if op.component})) or ("-",)
+
+    async def _forget(self, deployment: Deployment) -> None:
+        await workflow.execute_activity_method(
+            Sourcing.forget_source,
+            self._request,
+            task_queue=node_queue(deployment.node),
+            summary="remove sources, images and secrets",
+            **REMOVE,
+        )

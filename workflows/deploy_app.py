@@ -1,0 +1,23 @@
+"""`DeployApp`, under the ID `change.{app}`."""
+
+from temporalio import workflow
+
+from iarnet.models.change import ChangeRequest, ChangeResult, Progress
+from workflows.change import Change
+
+
+@workflow.defn
+class DeployApp:
+    """Bring an application to a revision: import, analyse, plan, build, run the DAG, retire, or compensate."""
+
+    @workflow.init
+    def __init__(self, request: ChangeRequest) -> None:
+        self._change = Change("deploy", request)
+
+    @workflow.run
+    async def run(self, request: ChangeRequest) -> ChangeResult:
+        return await self._change.run()
+
+    @workflow.query
+    def progress(self) -> Progress:
+        return self._change.story.progress

@@ -1,0 +1,62 @@
+"""`PlanChange`, under the ID `plan.{app}.{n}`: what a change would do, without doing it."""
+
+from temporalio import workflow
+
+from activities.analyzing import Analyzing
+from activities.options import ANALYZE, LOCAL, PREPARE, SOURCE, node_queue
+from activities.placing import Placing
+from activities.planning import Planning
+from activities.sourcing import Sourcing
+from iarnet.models.change import AnalyzeRequest, ChangeRequest, Deployment, ImportRequest
+from iarnet.models.plan import Plan
+from iarnet.models.work import Prepare
+from workflows.identity import require_id
+
+
+@workflow.defn
+class PlanChange:
+    """Fetches and analyses like a deployment, then plans; nothing is reserved, claimed or changed."""
+
+    @workflow.run
+    async def run(self, request: ChangeRequest) -> Plan:
+        require_id(f"plan.{request.app}.*")
+        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        if request.revision is None:
+            await self._bring_code(request, node)
+        return await workflow.execute_activity_method(
+            Planning.prepare_change,
+            Prepare(deployment=_nothing(request, node), request=request, dry_run=True),
+            task_queue=node_queue(node),
+            summary="plan and place",
+            **PREPARE,
+        )
+
+    async def _bring_code(self, request: ChangeRequest, node: str) -> None:
+        commit = ""
+        if request.fetch:
+            imported = await workflow.execute_activity_method(
+                Sourcing.import_source, ImportRequest(app=request.app), task_queue=node_queue(node), **SOURCE
+            )
+            commit = imported.commit
+        await workflow.execute_activity_method(
+            Analyzing.analyze_source,
+            AnalyzeRequest(app=request.app, commit=commit),
+            task_queue=node_queue(node),
+            **ANALYZE,
+        )
+
+
+def _nothing(request: ChangeRequest, node: str) -> Deployment:
+    """A plan is made for a deployment; this one is never begun."""
+    info = workflow.info()
+    return Deployment(
+        id=info.workflow_id,
+        app=request.app,
+        number=0,
+        epoch=0,
+        cause=request.cause,
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        node=node,
+        started_at=workflow.now(),
+    )

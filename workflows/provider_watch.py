@@ -1,0 +1,81 @@
+"""`ProviderWatch`, under the ID `provider.{id}`, as long as the provider is registered."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from activities.options import FOLLOW, RECORD, watches_queue
+from activities.watching import Watching
+from iarnet.models.work import Attach, Batch, ProviderWatchState
+from workflows.identity import require_id
+
+
+@workflow.defn
+class ProviderWatch:
+    """Hears numbered batches from the node's watcher of one provider, and tells the watches of the apps concerned."""
+
+    @workflow.init
+    def __init__(self, state: ProviderWatchState) -> None:
+        self._state = state
+        self._inbox: list[Batch] = []
+        self._ended = False
+
+    @workflow.run
+    async def run(self, state: ProviderWatchState) -> None:
+        require_id(f"provider.{state.provider_id}")
+        following = workflow.start_activity_method(
+            Watching.follow_provider,
+            Attach(provider_id=state.provider_id, session=workflow.info().run_id, cursor=state.cursor),
+            task_queue=watches_queue(state.home),
+            summary=f"follow {state.provider_id}",
+            **FOLLOW,
+        )
+        while not self._ended and not workflow.info().is_continue_as_new_suggested():
+            await workflow.wait_condition(lambda: bool(self._inbox) or self._ended)
+            while self._inbox:
+                await self._hear(self._inbox.pop(0))
+        following.cancel()
+        await asyncio.wait([following])
+        while self._inbox:
+            await self._hear(self._inbox.pop(0))
+        if not self._ended:
+            workflow.continue_as_new(self._state)
+
+    @workflow.signal
+    def observed(self, batch: Batch) -> None:
+        if batch.cursor > max([self._state.cursor, *(b.cursor for b in self._inbox)]):
+            self._inbox.append(batch)
+
+    @workflow.signal
+    def end(self) -> None:
+        """The provider is no longer registered."""
+        self._ended = True
+
+    @workflow.query
+    def state(self) -> ProviderWatchState:
+        return self._state
+
+    async def _hear(self, batch: Batch) -> None:
+        apps = {event.instance.app for event in batch.events}
+        changed = batch.status is not None and batch.status != self._state.status
+        if changed:
+            apps |= set(await self._apps())
+        for app in sorted(apps):
+            events = tuple(e for e in batch.events if e.instance.app == app)
+            news = batch.model_copy(update={"events": events, "status": batch.status if changed else None})
+            await self._tell(app, news)
+        status = batch.status or self._state.status
+        self._state = self._state.model_copy(update={"cursor": batch.cursor, "status": status})
+        workflow.set_current_details(f"**{self._state.provider_id}** is {status}; heard up to {batch.cursor}")
+
+    async def _apps(self) -> list[str]:
+        return await workflow.execute_activity_method(
+            Watching.apps_on, self._state.provider_id, task_queue=workflow.info().task_queue, **RECORD
+        )
+
+    async def _tell(self, app: str, news: Batch) -> None:
+        try:
+            await workflow.get_external_workflow_handle(f"watch.{app}").signal("observed", news)
+        except ApplicationError as error:
+            workflow.logger.debug("nobody watches %s: %s", app, error)

@@ -1,0 +1,27 @@
+"""`SelectProviders`, under the ID `select.{app}.{n}`: where would it run, and why not elsewhere?"""
+
+from temporalio import workflow
+
+from activities.options import LOCAL, PREPARE, node_queue
+from activities.placing import Placing
+from activities.planning import Planning
+from iarnet.models.change import SelectRequest
+from iarnet.models.placement import Placement
+from workflows.identity import require_id
+
+
+@workflow.defn
+class SelectProviders:
+    """Placement for hand use and what-if; with `reserve` the room is held for 60 s."""
+
+    @workflow.run
+    async def run(self, request: SelectRequest) -> Placement:
+        require_id(f"select.{request.app}.*")
+        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        return await workflow.execute_activity_method(
+            Planning.select_providers,
+            request,
+            task_queue=node_queue(node),
+            summary="filter, score, choose",
+            **PREPARE,
+        )

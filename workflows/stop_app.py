@@ -1,0 +1,23 @@
+"""`StopApp`, under the ID `change.{app}`."""
+
+from temporalio import workflow
+
+from iarnet.models.change import ChangeRequest, ChangeResult, Progress
+from workflows.change import Change
+
+
+@workflow.defn
+class StopApp:
+    """End every instance of an application, dependents first; its data stays."""
+
+    @workflow.init
+    def __init__(self, request: ChangeRequest) -> None:
+        self._change = Change("stop", request)
+
+    @workflow.run
+    async def run(self, request: ChangeRequest) -> ChangeResult:
+        return await self._change.run()
+
+    @workflow.query
+    def progress(self) -> Progress:
+        return self._change.story.progress
