@@ -17,8 +17,8 @@ from iarnet.secrets.base import Secrets
 from iarnet.sources.base import Sources, Tree
 from iarnet.store.base import Clock, Store
 
-ImageNamer = Callable[[str, str, str, Build], str]
-"""(app, component, hash of the context folder's tree, build) -> a name that changes when the content does."""
+ImageNamer = Callable[[str, str, Tree, Build], str]
+"""(app, component, the app's tree, build) -> a name that changes when what is built does."""
 
 Correct = Callable[[Analysis, Settings], Analysis]
 """The user's settings over what analysis says."""
@@ -105,9 +105,7 @@ class Revising:
     def _image(self, app: App, tree: Tree, component: Component) -> str:
         if component.build is None:
             return component.image or ""
-        context = component.build.context
-        folder = tree if context in (".", "") else tree.subtree(context)
-        return self._name_image(app.name, component.name, folder.hash, component.build)
+        return self._name_image(app.name, component.name, tree, component.build)
 
     async def _builds(self, app: App, revision: Revision) -> dict[str, BuildRequest]:
         return {

@@ -62,7 +62,7 @@ class Runs:
     async def follow(self, workflow_id: str, run_id: str) -> AsyncIterator[Progress | RunEnd]:
         """Each change of the progress once, then the end. Looks often while things change, seldom while not."""
         app = app_of(workflow_id)
-        handle = self.client.get_workflow_handle(workflow_id, run_id=run_id, result_type=dict)
+        handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
         ended = asyncio.ensure_future(self._ended(handle))
         last, pause = None, SOON_S
         try:

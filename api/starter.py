@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import ConfigDict
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -37,8 +38,18 @@ NODE = SearchAttributeKey.for_keyword("IarnetNode")
 RPC_TIMEOUT = timedelta(seconds=10)
 
 
+EXAMPLE = {
+    "workflow_id": "change.shop",
+    "run_id": "019a9f6e-5f0a-7c0e-8a57-0d7f3b1c2d4e",
+    "url": "http://127.0.0.1:8233/namespaces/iarnet/workflows/change.shop/019a9f6e-5f0a-7c0e-8a57-0d7f3b1c2d4e/history",
+    "follow": "/api/v1/runs/change.shop/019a9f6e-5f0a-7c0e-8a57-0d7f3b1c2d4e",
+}
+
+
 class Accepted(Started):
     """`url` shows the run in the Temporal web UI; `follow` is where this API tells its progress."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     follow: str
 

@@ -131,7 +131,8 @@ def load_settings(
     above = environment_layer(environ, known) | flag_layer(flags, known)
     home = above["data_dir"].value if "data_dir" in above else _default_data_dir(environ)
     file = config_file or _find(cwd or Path(), Path(str(home)).expanduser())
-    layer = {"data_dir": Given(str(home), Origin())} | (file_layer(file, known) if file else {}) | above
+    layer = _conventions(environ) | {"data_dir": Given(str(home), Origin())}
+    layer |= (file_layer(file, known) if file else {}) | above
     settings = _validated({key: _written_out(key, given) for key, given in layer.items()})
     return Loaded(settings, {key: layer[key].origin if key in layer else Origin() for key in known})
 
@@ -173,6 +174,12 @@ def node_name(host: str) -> str:
 def _default_data_dir(environ: Mapping[str, str]) -> Path:
     base = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
     return Path(base) / "iarnet"
+
+
+def _conventions(environ: Mapping[str, str]) -> Layer:
+    """What everybody's tools understand, weaker than the file."""
+    host = environ.get("DOCKER_HOST", "")
+    return {"docker.host": Given(host, Origin("environment", "DOCKER_HOST"))} if host else {}
 
 
 def _find(cwd: Path, data_dir: Path) -> Path | None:

@@ -1,7 +1,6 @@
 """A whole node in one process: the composition root. Nothing else knows which adapter stands behind which port."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from activities.analyzing import Analyzing
 from activities.building import Building
@@ -27,23 +25,28 @@ from activities.watching import Watching
 from api.app import create_app
 from api.deps import Services
 from iarnet import logs
-from iarnet.analysis.corrections import correct
+from iarnet.analysis.corrections import apply_corrections
+from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.engine import analyze
-from iarnet.builds.base import Builder
-from iarnet.builds.docker import DockerBuilder, image_namer
+from iarnet.builds.absent import AbsentBuilder
+from iarnet.builds.docker import DockerBuilder
+from iarnet.builds.names import content_hash, image_name
 from iarnet.config import Loaded, Settings
+from iarnet.models.component import Build
 from iarnet.models.provider import ProviderHealth, ProviderRegistration
 from iarnet.models.resources import Resources
-from iarnet.providers.base import ImageSource, Provider
+from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
 from iarnet.secrets.sealed import SealedSecrets
+from iarnet.sources.base import Tree
 from iarnet.sources.git import GitSources, SourceLimits
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from workers import data_directory, former, replaying, temporal
+from workers import data_directory, former, pools, replaying, temporal
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
-from workers.pools import Activities, workers
+from workers.pools import Activities
+from workers.serving import serving
 from workers.sweep import sweep, watch_provider
 
 log = structlog.get_logger()
@@ -66,8 +69,7 @@ class Adapters:
     secrets: SealedSecrets
     sources: GitSources
     providers: ProviderRegistry
-    builder: Builder
-    images: ImageSource
+    builder: DockerBuilder | AbsentBuilder
     monitors: NodeMonitors
 
 
@@ -88,13 +90,13 @@ async def running(settings: Settings) -> AsyncIterator[Node]:
         watching = Watching(adapters.store, adapters.providers, adapters.monitors, client, clock)
         for provider in adapters.providers.all():
             await adapters.monitors.add(provider)
-        for worker in workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets):
-            await stack.enter_async_context(worker)
+        pool = pools.workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets)
+        await stack.enter_async_context(pools.serving(pool))
         await former.release(client, settings.node_name, identity)
         await sweep(client, adapters.store, watching, [p.info for p in adapters.providers.all()])
         token = data_directory.token(settings.token_file)
         services = _services(settings, adapters, connected, token)
-        url = await stack.enter_async_context(_api(settings, services))
+        url = await stack.enter_async_context(serving(settings, create_app(services)))
         settings.address_file.write_text(url)
         stack.callback(settings.address_file.unlink, missing_ok=True)
         log.info("ready", url=url, temporal_ui=connected.ui, node=settings.node_name)
@@ -139,17 +141,133 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
         ),
     )
     stack.push_async_callback(providers.aclose)
-    local = await _local_docker(settings, providers)
+    docker_url = await _local_docker(settings, providers)
     for registration in await store.providers.registrations():
         await providers.register(registration)
     monitors = NodeMonitors(partial(_monitor, settings, store))
     stack.push_async_callback(monitors.aclose)
-    builder, images = _building(settings, sources, local)
-    return Adapters(store, secrets, sources, providers, builder, images, monitors)
+    builder = _builder(settings, sources, secrets, docker_url)
+    return Adapters(store, secrets, sources, providers, builder, monitors)
 
 
-async def _local_docker(settings: Settings, providers: ProviderRegistry) -> Provider | None:
+async def _local_docker(settings: Settings, providers: ProviderRegistry) -> str | None:
+    """The URL of the engine that was found."""
     if settings.docker.host == "none":
         return None
     urls = (settings.docker.host,) if settings.docker.host else default_sockets(Path.home(), os.getuid())
-    return await providers.find_docker(urls)
+    for url in urls:
+        if await providers.find_docker([url]):
+            return url
+    return None
+
+
+def _builder(
+    settings: Settings, sources: GitSources, secrets: SealedSecrets, docker_url: str | None
+) -> DockerBuilder | AbsentBuilder:
+    if docker_url is None:
+        return AbsentBuilder()
+    builds = settings.builds
+    return DockerBuilder(
+        docker_url,
+        sources,
+        clock=clock,
+        network=builds.network,
+        args=builds.args,
+        base_images=builds.base_images,
+        ca_bundle=builds.ca_bundle,
+        proxy=builds.proxy,
+        timeout_s=builds.timeout_s,
+        redact=secrets.redact,
+    )
+
+
+def _image_name(settings: Settings, app: str, component: str, tree: Tree, build: Build) -> str:
+    builds = settings.builds
+    content = content_hash(tree, build)
+    return image_name(app, component, content, build, args=builds.args, base_images=builds.base_images)
+
+
+def _monitor(settings: Settings, store: SqlStore, provider: Provider) -> ProviderMonitor:
+    """What is kept back and capped is of this machine, so it concerns its own provider only."""
+
+    def cap(total: Resources) -> Resources:
+        if provider.info.origin != "internal":
+            return total
+        return settings.resource_limits.cap(total).minus(settings.system_reserve.resources())
+
+    return ProviderMonitor(provider, store, settings.node_name, clock, cap)
+
+
+def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> Activities:
+    store, providers, secrets, sources = adapters.store, adapters.providers, adapters.secrets, adapters.sources
+    revising = Revising(store, sources, secrets, partial(_image_name, settings), apply_corrections, clock)
+    ports = HostPorts(store.ledger, settings.docker.port_range)
+    planning = Planning(store, providers, ports, revising, settings.node_name, clock)
+    sourcing = Sourcing(store, sources, secrets, adapters.builder)
+    analyzing = Analyzing(store, sources, partial(analyze, ecosystems=ECOSYSTEMS))
+    deploying = Deploying(store, providers, adapters.builder)
+    building = Building(store, adapters.builder)
+    recording = Recording(store, settings.node_name, "localhost", clock)
+    placing = Placing(settings.node_name)
+    return Activities(
+        anywhere=[
+            recording.begin_change,
+            placing.this_node,
+            watching.targets,
+            watching.give_up,
+            watching.start_change,
+            watching.change_is_open,
+            watching.ensure_watch,
+            watching.home_of,
+            watching.apps_on,
+        ],
+        here=[
+            recording.finish_change,
+            sourcing.import_source,
+            sourcing.forget_source,
+            analyzing.analyze_source,
+            planning.prepare_change,
+            planning.select_providers,
+            deploying.deploy_instance,
+            deploying.await_instance,
+            deploying.remove_instance,
+            deploying.release_provider,
+            watching.mend_instance,
+        ],
+        watches=[watching.follow_provider],
+        builds=[building.build_image],
+    )
+
+
+def _services(settings: Settings, adapters: Adapters, connected: temporal.Connection, token: str) -> Services:
+    async def add_provider(registration: ProviderRegistration) -> ProviderHealth:
+        """Registered only when it answers; a row alone would be a provider that never worked."""
+        health = await adapters.providers.try_out(registration)
+        if health.reachable:
+            await adapters.store.providers.register(registration)
+            provider = await adapters.providers.register(registration)
+            await adapters.monitors.add(provider)
+            await watch_provider(connected.client, provider.info)
+        return health
+
+    async def remove_provider(provider_id: str) -> None:
+        await adapters.store.providers.unregister(provider_id)
+        await connected.client.get_workflow_handle(f"provider.{provider_id}").signal("end")
+        await adapters.monitors.remove(provider_id)
+        await adapters.providers.forget(provider_id)
+
+    return Services(
+        store=adapters.store,
+        temporal=connected.client,
+        providers=adapters.providers,
+        secrets=adapters.secrets,
+        token=token,
+        node=settings.node_name,
+        namespace=settings.temporal.namespace,
+        clock=clock,
+        add_provider=add_provider,
+        remove_provider=remove_provider,
+        replay=partial(replaying.replay, connected.client),
+        temporal_ui=connected.ui,
+        allowed_hosts=(*settings.allowed_hosts, settings.api_address.host),
+    )

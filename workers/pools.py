@@ -3,8 +3,9 @@
 One pool for all would let a hundred waiting activities stop the node.
 """
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -37,11 +38,9 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
 
     After a kill, a run waits for its sticky queue to time out: 10 s by default, 1 s here.
     """
-    interceptors = [FailureInterceptor(secrets)]
-    grace = timedelta(seconds=_GRACE_S)
     common: dict[str, Any] = {
-        "interceptors": interceptors,
-        "graceful_shutdown_timeout": grace,
+        "interceptors": [FailureInterceptor(secrets)],
+        "graceful_shutdown_timeout": timedelta(seconds=_GRACE_S),
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
         "default_heartbeat_throttle_interval": timedelta(seconds=1),
     }
@@ -68,7 +67,7 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
             task_queue=watches_queue(node),
             activities=[*activities.watches],
             max_concurrent_activities=200,
-            **common,
+            **common | {"graceful_shutdown_timeout": timedelta()},  # a watch never ends by itself
         ),
         Worker(
             client,
@@ -80,7 +79,11 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
     ]
 
 
-async def run_all(stack: AsyncExitStack, pool: Sequence[Worker]) -> None:
-    """Start them; they stop when the stack closes."""
-    for worker in pool:
-        await stack.enter_async_context(worker)
+@asynccontextmanager
+async def serving(pool: Sequence[Worker]) -> AsyncIterator[None]:
+    """They work until the block ends, and then stop together."""
+    async with AsyncExitStack() as stack:
+        for worker in pool:
+            await stack.enter_async_context(worker)
+        yield
+        await asyncio.gather(*(worker.shutdown() for worker in pool))

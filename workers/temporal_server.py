@@ -50,7 +50,7 @@ async def start(
     directory: Path, *, binary: str, namespace: str, port: int, ui_port: int, strict: bool, attributes: dict[str, str]
 ) -> TemporalServer:
     """The server of this directory: the one that runs already, or a new one. Raises `Missing`."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if running := _recorded(directory):
         return running
     argv = [

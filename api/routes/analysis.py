@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from api.bodies import ImportBody, git_source
 from api.deps import Given, Start
 from api.errors import refusals
+from api.existing import check_secrets
 from api.starter import Accepted
 from iarnet.errors import Conflict, Missing, NotFound
 from iarnet.models.analysis import Analysis
@@ -26,6 +27,7 @@ async def import_app(
     app: AppName, given: Given, start: Start, response: Response, body: ImportBody = ImportBody()
 ) -> Accepted:
     git = (await given.store.apps.get(app)).git
+    await check_secrets(given.secrets, [body.credential])
     wanted = git_source(
         git.url,
         git.ref if body.ref is None else body.ref,

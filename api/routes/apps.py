@@ -1,11 +1,13 @@
 """Applications: what there is, a new one, one gone."""
 
 from fastapi import APIRouter, Response
+from pydantic import ConfigDict
 
 from api.bodies import AppCreation, git_source, slug
 from api.deps import Given, Start
 from api.errors import refusals
-from api.starter import Accepted, Starter
+from api.existing import check_secrets
+from api.starter import EXAMPLE, Accepted, Starter
 from api.views import AppView, ComponentView, view, views
 from iarnet.errors import (
     AlreadyExists,
@@ -25,6 +27,8 @@ router = APIRouter(prefix="/apps", tags=["applications"])
 
 class AppAccepted(Accepted):
     """The run is the import that was started."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"app": "shop"}]})
 
     app: AppName
 
@@ -47,10 +51,11 @@ async def list_apps(given: Given) -> Apps:
     operation_id="createApp",
     summary="Create an application from a Git repository and import it",
     status_code=202,
-    responses=refusals(InvalidUrl, AlreadyExists, Missing),
+    responses=refusals(InvalidUrl, NotFound, AlreadyExists, Missing),
 )
 async def create_app(body: AppCreation, given: Given, start: Start, response: Response) -> AppAccepted:
     git = git_source(body.url, body.ref, body.credential, body.subdir)
+    await check_secrets(given.secrets, [body.credential])
     app, run = await create(given.store, start, body.name or slug("", body.url), git, body.title)
     response.headers["Location"] = run.follow
     return AppAccepted(app=app.name, **run.model_dump())

@@ -12,6 +12,7 @@ from api.bodies import (
 )
 from api.deps import Given, Start, Watch
 from api.errors import refusals
+from api.existing import check_component, check_secrets
 from api.starter import Accepted
 from api.views import current_revision
 from iarnet.errors import (
@@ -43,6 +44,7 @@ CHANGE = refusals(NotFound, ChangeInProgress, Missing)
 )
 async def plan(app: AppName, given: Given, start: Start, watch: Watch, body: ChangeBody = ChangeBody()) -> Plan:
     await given.store.apps.get(app)
+    await check_secrets(given.secrets, body.secrets.values())
     run = await start.plan(ChangeRequest(app=app, **body.model_dump()))
     found: Plan = await watch.result(run.workflow_id, run.run_id, Plan)
     return found
@@ -53,6 +55,7 @@ async def deploy(
     app: AppName, given: Given, start: Start, response: Response, body: ChangeBody = ChangeBody()
 ) -> Accepted:
     await given.store.apps.get(app)
+    await check_secrets(given.secrets, body.secrets.values())
     request = ChangeRequest(app=app, cause="deploy", **body.model_dump())
     return _at(response, await start.change("DeployApp", request))
 
@@ -103,6 +106,7 @@ async def fork(app: AppName, given: Given, start: Start, response: Response, bod
     await given.store.apps.get(app)
     if not body.settings and not body.secrets:
         raise InvalidInput("nothing is changed", where="settings", hint="give at least one setting or secret")
+    await check_secrets(given.secrets, body.secrets.values())
     request = ChangeRequest(app=app, cause="fork", fetch=False, **body.model_dump())
     return _at(response, await start.change("DeployApp", request))
 
@@ -136,7 +140,7 @@ async def rollback(
 async def scale(app: AppName, given: Given, start: Start, response: Response, body: ScaleBody) -> Accepted:
     revision = await _deployed(given.store, app)
     for component in body.replicas:
-        _check_component(revision, component)
+        check_component(revision, component)
     settings = {f"{component}.replicas": str(n) for component, n in body.replicas.items()}
     request = ChangeRequest(app=app, cause="scale", fetch=False, settings=settings)
     return _at(response, await start.change("DeployApp", request))
@@ -154,7 +158,7 @@ async def restart(
 ) -> Accepted:
     revision = await _deployed(given.store, app)
     if body.component:
-        _check_component(revision, body.component)
+        check_component(revision, body.component)
     return _at(response, await start.restart(app, RestartRequest(component=body.component or "")))
 
 
@@ -189,12 +193,6 @@ async def _previous(store: Store, app: App) -> int:
             hint=f"name one: GET /api/v1/apps/{app.name}/revisions lists them",
         )
     return earlier
-
-
-def _check_component(revision: Revision, component: str) -> None:
-    if revision.component(component) is None:
-        names = ", ".join(c.name for c in revision.components)
-        raise NotFound(f"{revision.app!r} has no component {component!r}", where=component, hint=f"it has {names}")
 
 
 def _nothing_yet(app: str) -> Conflict:

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from api.bodies import SettingsPatch
 from api.deps import Given
 from api.errors import refusals
+from api.existing import check_secrets
 from iarnet.errors import NotFound
 from iarnet.models.app import Settings
 from iarnet.models.base import AppName
@@ -21,6 +22,7 @@ async def get_settings(app: AppName, given: Given) -> Settings:
 async def patch_settings(app: AppName, patch: SettingsPatch, given: Given) -> Settings:
     """A key is a value or a secret: giving one takes the other away."""
     old = (await given.store.apps.get(app)).settings
+    await check_secrets(given.secrets, patch.secrets.values())
     settings = Settings(
         values=_merged(old.values, patch.values, patch.secrets),
         secrets=_merged(old.secrets, patch.secrets, patch.values),

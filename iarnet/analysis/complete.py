@@ -5,7 +5,7 @@ import shlex
 from iarnet.analysis import services
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.names import component_name, unique
+from iarnet.analysis.names import FRONT, component_name, unique
 from iarnet.analysis.roots import Recogniser, own_manifest
 from iarnet.analysis.structures.dockerfile import context_of, dockerfiles, home, read_facts, variant
 from iarnet.analysis.structures.quantities import program
@@ -137,10 +137,10 @@ def _from_profile(findings: Findings, draft: Draft, profile: Profile) -> None:
 
 
 def _kind(draft: Draft, profile: Profile) -> str:
-    """A program with a declared port is not a worker."""
+    """A program with a declared port is not a worker; one that is called `frontend` is the web component."""
     if profile.kind in ("worker", "job") and draft.facts.get("ports"):
         return "web" if any(port.publish != "no" for port in draft.facts["ports"]) else "api"
-    return profile.kind
+    return "web" if profile.kind == "api" and draft.name in FRONT else profile.kind
 
 
 def _workers(findings: Findings, draft: Draft, profile: Profile) -> None:

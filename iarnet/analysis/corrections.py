@@ -25,7 +25,10 @@ def apply_corrections(analysis: Analysis, settings: Settings) -> Analysis:
     evidence = list(analysis.evidence)
     for key, value in settings.values.items():
         name, field = _split(key, components)
+        before = components[name].port
         components[name] = _corrected(components[name], field, value, key)
+        if field == "port" and before:
+            _tell_others(components, name, before.port)
         evidence.append(Evidence(fact=key, value="" if ".env." in key else value, file="settings", detector="user"))
     for key, secret in settings.secrets.items():
         name, field = _split(key, components)
@@ -92,6 +95,18 @@ def _port(component: Component, value: str) -> dict[str, Any]:
     if told:
         changed["env"] = _with_env(component, EnvVar(name="PORT", value=str(number))).env
     return changed
+
+
+def _tell_others(components: dict[str, Component], moved: str, old: int) -> None:
+    """Settings of others that hold `moved:old` follow to the new port."""
+    pattern = re.compile(rf"(?<![\w.-]){re.escape(moved)}:{old}(?!\d)")
+    port = components[moved].port
+    for name, component in components.items():
+        env = tuple(
+            v.model_copy(update={"value": pattern.sub(f"{moved}:{port.port if port else old}", v.value)}) if v.value else v
+            for v in component.env
+        )
+        components[name] = component.model_copy(update={"env": env})
 
 
 def _publish(component: Component, value: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.edge import Condition, Edge, EdgeType
 
+FRONT_KINDS = ("web", "static")
+"""An API that knows the address of its web page (for links, for CORS) does not wait for it."""
 _BACK = frozenset({"api", "backend", "server", "service", "base"})
 _PUBLIC = ("NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "PUBLIC_", "VUE_APP_", "GATSBY_", "NG_APP_")
 _POINTER = re.compile(
@@ -132,7 +134,19 @@ def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[se
         if service.family == "sql" and (service != (chosen or sql[0]) or _outside(draft, "DATABASE_URL")):
             continue
         found.setdefault(service.key, (service, "has a driver among its dependencies"))
+    if _uses_celery(draft) and not found.keys() & _BROKERS:
+        key = next((name for name in sorted(_BROKERS) if name in present), "rabbitmq")
+        found[key] = (services.by_key(key), "uses Celery, whose default broker it is")
     return list(found.values())
+
+
+_BROKERS = frozenset({"redis", "rabbitmq"})
+
+
+def _uses_celery(draft: Draft) -> bool:
+    """With a broker from elsewhere declared, none is needed."""
+    declared = any(draft.has(name) for name in ("CELERY_BROKER_URL", "BROKER_URL"))
+    return draft.profile is not None and "celery" in draft.profile.dependencies and not declared
 
 
 def _outside(draft: Draft, name: str) -> bool:
@@ -179,7 +193,7 @@ def _names(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
             continue
         for pointer in pointers(draft, findings):
             target = findings.get(pointer.target)
-            if target and not (target.kind in ("web", "static") and draft.kind in ("api", "worker")):
+            if target and not (target.kind in FRONT_KINDS and draft.kind not in FRONT_KINDS):
                 confidence = 0.6 if pointer.part == "port" else 0.8
                 yield _edge(findings, draft, target, f"reads {pointer.name}", confidence, "names")
 

@@ -9,6 +9,7 @@ from iarnet.analysis.complete import complete
 from iarnet.analysis.declared import declared
 from iarnet.analysis.defaults import apply_defaults, assume_ports
 from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.edges import connect
 from iarnet.analysis.files import TreeFiles
 from iarnet.analysis.roots import Recogniser, discover
@@ -27,7 +28,9 @@ MAX_COMPONENTS = 200
 
 
 def analyze(
-    tree: Tree, ecosystems: Sequence[Ecosystem], structures: Sequence[StructureDetector] = STRUCTURES
+    tree: Tree,
+    ecosystems: Sequence[Ecosystem] = ECOSYSTEMS,
+    structures: Sequence[StructureDetector] = STRUCTURES,
 ) -> Analysis:
     """Read-only and deterministic: the same tree gives the same analysis. Nothing of the repository is run.
 
@@ -55,8 +58,9 @@ def _refuse_extremes(
 ) -> None:
     if not findings.drafts:
         looked = ", ".join([*(s.name for s in structures), *(e.name for e in ecosystems)])
+        passed_over = "; ".join(f"{warning.file}: {warning.message}" for warning in findings.warnings)
         raise NothingToRun(
-            "no component was found in this repository",
+            "no component was found in this repository" + (f" ({passed_over})" if passed_over else ""),
             hint=f"looked for: {looked}. Add a Dockerfile, or an iarnet.yaml that says what runs",
         )
     if len(findings.drafts) > MAX_COMPONENTS:

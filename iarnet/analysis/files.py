@@ -12,6 +12,8 @@ from iarnet.sources.base import Tree
 TEXT_LIMIT = 1_000_000
 LINE_LIMIT = 2_000
 GREP_FILE_LIMIT = 300_000
+GREP_LIMIT = 16_000_000
+GREP_FILES = 2_000
 READ_BUDGET = 64_000_000
 DEPTH_LIMIT = 12
 
@@ -37,7 +39,15 @@ class TreeFiles:
 
     @cached_property
     def _kept(self) -> list[str]:
-        return sorted(path for path in self._sizes if _kept(path))
+        folders: dict[str, bool] = {}
+        kept: list[str] = []
+        for path in self._sizes:
+            folder = path.rpartition("/")[0]
+            if folder not in folders:
+                folders[folder] = _kept(folder)
+            if folders[folder]:
+                kept.append(path)
+        return sorted(kept)
 
     def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
         if root in ("", "."):
@@ -62,12 +72,24 @@ class TreeFiles:
 
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterator[Match]:
         expression, anywhere = re.compile(pattern), re.compile(pattern, re.MULTILINE)
-        for path in self.paths(root):
-            if (suffixes and not path.endswith(suffixes)) or self._sizes[path] > GREP_FILE_LIMIT:
-                continue
+        for path in self._worth(self.paths(root), suffixes):
             text = self.text(path)
             if text and anywhere.search(text):
                 yield from _matches(expression, path, text)
+
+    def _worth(self, paths: list[str], suffixes: tuple[str, ...]) -> list[str]:
+        """The files to search: in a huge folder the shallow ones, up to `GREP_LIMIT` bytes."""
+        chosen = [path for path in paths if not suffixes or path.endswith(suffixes)]
+        if len(chosen) > GREP_FILES:
+            chosen = sorted(sorted(chosen, key=lambda path: (path.count("/"), path))[:GREP_FILES])
+        budget = GREP_LIMIT
+        within: list[str] = []
+        for path in chosen:
+            size = self._sizes[path]
+            if size <= min(GREP_FILE_LIMIT, budget):
+                budget -= size
+                within.append(path)
+        return within
 
     def _load(self, path: str) -> str | None:
         if self._budget <= 0:
@@ -89,9 +111,9 @@ def decode(raw: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def _kept(path: str) -> bool:
-    folders = path.split("/")[:-1]
-    return len(folders) <= DEPTH_LIMIT and IGNORED.isdisjoint(folders)
+def _kept(folder: str) -> bool:
+    parts = folder.split("/")
+    return len(parts) <= DEPTH_LIMIT and IGNORED.isdisjoint(parts)
 
 
 def _matches(expression: re.Pattern[str], path: str, text: str) -> Iterator[Match]:

@@ -5,6 +5,10 @@ import re
 from collections.abc import Iterable
 
 
+FRONT = frozenset({"web", "frontend", "front", "client", "ui", "www", "site", "webapp", "website"})
+"""Names that people give to what a browser talks to."""
+
+
 def component_name(text: str) -> str:
     """Lower case, digits and single dashes, at most 40 characters; `app` when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "app"

@@ -159,6 +159,10 @@ SERVICES = (
 )
 
 
+def by_key(key: str) -> Service:
+    return next(service for service in SERVICES if service.key == key)
+
+
 def by_image(image: str) -> Service | None:
     """The service that an image is: `registry.example/library/postgres:15` is postgres."""
     base = split_image(image)[0].rsplit("/", 1)[-1]

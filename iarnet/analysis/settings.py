@@ -40,8 +40,11 @@ def complete_credentials(findings: Findings) -> None:
 
 
 def inject(files: Files, findings: Findings) -> None:
-    """Along every edge, the settings that the code reads; where that is unknown, the conventional ones."""
-    for edge in findings.edges:
+    """Along every edge, the settings that the code reads; where that is unknown, the conventional ones.
+
+    Queues first: with RabbitMQ and Redis, `CELERY_BROKER_URL` means RabbitMQ.
+    """
+    for edge in sorted(findings.edges, key=lambda edge: edge.type != "queue"):
         source, target = findings.get(edge.from_), findings.get(edge.to)
         if source is None or target is None:
             continue

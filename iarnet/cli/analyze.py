@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from iarnet.analysis.engine import analyze as analyze_tree
 from iarnet.cli.arguments import Ref, Subdir, is_app
 from iarnet.cli.follow import follow
 from iarnet.cli.session import Session, session_of
@@ -17,7 +16,6 @@ from iarnet.models.quantity import format_millis, format_size
 from iarnet.models.source import GitSource
 from iarnet.sources.base import Tree
 from iarnet.sources.folder import FolderTree
-from iarnet.sources.git import GitSources, SourceLimits
 
 Explain = Annotated[bool, typer.Option("--explain", help="also where each fact comes from")]
 WorkTree = Annotated[bool, typer.Option("--work-tree", help="of a folder in Git, the files as they are, not HEAD")]
@@ -61,7 +59,7 @@ async def _here(session: Session, what: str, *, ref: str, subdir: str, work_tree
         return await _fetched(session, GitSource(url=what, ref=ref, subdir=subdir), allow_file=False)
     top = next((p for p in (folder, *folder.parents) if (p / ".git").exists()), None)
     if top is None or work_tree:
-        return analyze_tree(FolderTree(folder / subdir))
+        return _analysis(FolderTree(folder / subdir))
     inside = (folder / subdir).resolve().relative_to(top).as_posix()
     session.show.note(f"as it is at {ref or 'HEAD'}; --work-tree takes the files as they are now")
     source = GitSource(url=f"file://{top}", ref=ref, subdir="" if inside == "." else inside)
@@ -69,6 +67,9 @@ async def _here(session: Session, what: str, *, ref: str, subdir: str, work_tree
 
 
 async def _fetched(session: Session, git: GitSource, *, allow_file: bool) -> Analysis:
+    # GitPython takes a while to load, and only this needs it.
+    from iarnet.sources.git import GitSources, SourceLimits
+
     rules = session.settings.git
     with tempfile.TemporaryDirectory(prefix="iarnet-") as directory:
         sources = GitSources(
@@ -83,7 +84,14 @@ async def _fetched(session: Session, git: GitSource, *, allow_file: bool) -> Ana
         )
         source = await sources.fetch("analysis", git, await sources.resolve(git))
         tree: Tree = await sources.tree("analysis", source.tree)
-        return analyze_tree(tree.subtree(git.subdir) if git.subdir else tree)
+        return _analysis(tree.subtree(git.subdir) if git.subdir else tree)
+
+
+def _analysis(tree: Tree) -> Analysis:
+    from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
+    from iarnet.analysis.engine import analyze as analyze_tree
+
+    return analyze_tree(tree, ECOSYSTEMS)
 
 
 def _print(session: Session, found: Analysis, explain: bool) -> None:

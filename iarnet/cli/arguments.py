@@ -74,7 +74,7 @@ def repository(text: str, cwd: Path) -> str:
 
 
 def confirm(session: Session, question: str, *, yes: bool) -> None:
-    """Ask before what can't be undone. Raises `InvalidInput` where nobody can answer, `Exit` when the answer is no."""
+    """Ask before what can't be undone. Raises `InvalidInput` where nobody can answer."""
     if yes:
         return
     if session.show.json or not session.show.err.is_terminal:

@@ -9,15 +9,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 import psutil
@@ -25,36 +20,15 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from iarnet.config import Settings
+from iarnet.cli.check import WAIT_S, Check, Machine, State
+from iarnet.cli.checks_engine import engine_checks
 from iarnet.config_layers import masked
 from iarnet.config_sections import parse_address
-from iarnet.models.base import Value
+from iarnet.errors import Missing
 from iarnet.models.quantity import format_size
 from iarnet.models.resources import GIB, MIB
 
-State = Literal["ok", "warn", "fail"]
 OLDEST_GIT = (2, 37)
-OLDEST_ENGINE_API = (1, 41)
-WAIT_S = 5.0
-
-
-class Check(Value):
-    """`fix` says what to do when it is not `ok`."""
-
-    name: str
-    state: State
-    says: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """`running`: a node answers on the address of this configuration, so its ports are taken rightly."""
-
-    settings: Settings
-    environ: Mapping[str, str]
-    running: bool
-    now: Callable[[], float] = time.time
 
 
 def run_checks(machine: Machine) -> Iterator[Check]:
@@ -62,7 +36,7 @@ def run_checks(machine: Machine) -> Iterator[Check]:
     yield _python(machine)
     yield _git(machine)
     yield _temporal(machine)
-    yield from _docker(machine)
+    yield from engine_checks(machine)
     yield from _ports(machine)
     yield _disk(machine)
     yield _memory(machine)
@@ -82,19 +56,9 @@ def answers(address: str) -> bool:
         return False
 
 
-def find_temporal(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """The configured program, else the one that was installed with this one, else that of the path."""
-    if settings.temporal.binary:
-        return shutil.which(str(Path(settings.temporal.binary).expanduser()), path=environ.get("PATH"))
-    beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
-    return beside or shutil.which("temporal", path=environ.get("PATH"))
-
-
 def _python(_: Machine) -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= (3, 11):
-        return Check(name="python", state="ok", says=version)
-    return Check(name="python", state="fail", says=f"{version} is too old", fix="install Python 3.11 or newer")
+    # An older one does not get this far: the package refuses to be installed.
+    return Check(name="python", state="ok", says=f"{sys.version.split()[0]} at {sys.executable}")
 
 
 def _git(machine: Machine) -> Check:
@@ -113,120 +77,16 @@ def _temporal(machine: Machine) -> Check:
     address = machine.settings.temporal.address
     if address:
         return _connects("temporal", parse_address(address), "start it, or correct `temporal.address`")
-    program = find_temporal(machine.settings, machine.environ)
-    if not program:
-        fix = "install the `temporal` command line, or set `temporal.binary` or `temporal.address`"
-        return Check(name="temporal", state="fail", says="the program is not found", fix=fix)
+    from workers.temporal_server import find
+
+    try:
+        program = find(machine.settings.temporal.binary)
+    except Missing as error:
+        return Check(name="temporal", state="fail", says=error.message, fix=error.hint)
     said = _output(program, "--version")
     if not said:
         return Check(name="temporal", state="fail", says=f"{program} does not run", fix="install it again")
     return Check(name="temporal", state="ok", says=f"{said.splitlines()[0]} at {program}")
-
-
-def engine_addresses(machine: Machine) -> list[str]:
-    """Where a Docker engine may be: the configured one, else that of `DOCKER_HOST`, else the usual sockets."""
-    from iarnet.providers.registry import default_sockets
-
-    given = machine.settings.docker.host or machine.environ.get("DOCKER_HOST", "")
-    home = Path(machine.environ.get("HOME") or Path.home())
-    return [given] if given else list(default_sockets(home, os.getuid()))
-
-
-def _docker(machine: Machine) -> Iterator[Check]:
-    if machine.settings.docker.host == "none" or machine.settings.mode == "k8s":
-        yield Check(name="docker", state="ok", says="not used in this configuration")
-        return
-    refusals = []
-    for address in engine_addresses(machine):
-        try:
-            with closing(_engine(address)) as engine:
-                yield from _engine_checks(machine, engine, address)
-            return
-        except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
-            refusals.append((address, error))
-    yield _no_engine(refusals)
-
-
-def _engine(address: str) -> httpx.Client:
-    parts = urlsplit(address)
-    if parts.scheme == "unix":
-        with closing(socket.socket(socket.AF_UNIX)) as probe:
-            # httpx hides which of "not there" and "not allowed" it was.
-            probe.settimeout(WAIT_S)
-            probe.connect(parts.path)
-        transport = httpx.HTTPTransport(uds=parts.path)
-        return httpx.Client(transport=transport, base_url="http://docker", timeout=WAIT_S)
-    if parts.scheme in ("tcp", "http"):
-        return httpx.Client(base_url=f"http://{parts.netloc}", timeout=WAIT_S, trust_env=False)
-    raise ValueError(f"an engine at {parts.scheme}:// can't be looked at from here")
-
-
-def _engine_checks(machine: Machine, engine: httpx.Client, address: str) -> Iterator[Check]:
-    version = engine.get("/version").raise_for_status().json()
-    api = tuple(int(part) for part in version["ApiVersion"].split("."))
-    if api < OLDEST_ENGINE_API:
-        says = f"{version['Version']} at {address} is too old"
-        yield Check(name="docker", state="fail", says=says, fix="install Docker Engine 20.10 or newer")
-        return
-    info = engine.get("/info").raise_for_status().json()
-    missing = [w for w in info.get("Warnings") or () if "limit" in w]
-    says = f"{version['Version']} at {address}"
-    if missing:
-        yield Check(
-            name="docker", state="warn", says=f"{says}: {missing[0]}", fix="turn the controller on in the kernel"
-        )
-    else:
-        yield Check(name="docker", state="ok", says=says)
-    yield _networks(machine, engine.get("/networks").raise_for_status().json())
-    yield _clock(machine, info)
-
-
-def _no_engine(refusals: list[tuple[str, Exception]]) -> Check:
-    denied = [address for address, error in refusals if isinstance(error, PermissionError)]
-    if denied:
-        fix = "add yourself to the group `docker` (`sudo usermod -aG docker $USER`) and log in again"
-        return Check(name="docker", state="fail", says=f"no permission for {denied[0]}", fix=fix)
-    says = "; ".join(f"{address}: {error}" for address, error in refusals)
-    fix = "start Docker (`sudo systemctl start docker`), or set `docker.host`; without one set it to `none`"
-    return Check(name="docker", state="fail", says=f"no engine answers ({says})", fix=fix)
-
-
-def _networks(machine: Machine, networks: list[dict[str, Any]]) -> Check:
-    pool = IPv4Network(machine.settings.docker.network_pool)
-    configs = [c for n in networks for c in (n.get("IPAM") or {}).get("Config") or ()]
-    used = {c["Subnet"] for c in configs if "." in c.get("Subnet", "")}
-    taken = [s for s in map(IPv4Network, used) if s.overlaps(pool)]
-    foreign = [f"{name} ({net})" for name, net in _interfaces() if net.overlaps(pool) and net not in taken]
-    if foreign:
-        says = f"{pool} overlaps with {', '.join(foreign)}"
-        return Check(
-            name="networks", state="fail", says=says, fix="set `docker.network_pool` to a range that is free"
-        )
-    free = pool.num_addresses - sum(min(s.num_addresses, pool.num_addresses) for s in taken)
-    state: State = "ok" if free * 10 > pool.num_addresses else "warn"
-    says = f"{pool}, {len(taken)} networks in it, {max(0, 100 * free // pool.num_addresses)} % free"
-    return Check(
-        name="networks", state=state, says=says, fix="" if state == "ok" else "set a larger `docker.network_pool`"
-    )
-
-
-def _interfaces() -> Iterator[tuple[str, IPv4Network]]:
-    for name, addresses in psutil.net_if_addrs().items():
-        for a in addresses:
-            if a.family == socket.AF_INET and a.netmask:
-                yield name, IPv4Network(f"{a.address}/{a.netmask}", strict=False)
-
-
-def _clock(machine: Machine, info: dict[str, Any]) -> Check:
-    text = re.sub(r"(\.\d{6})\d*", r"\1", str(info["SystemTime"]).replace("Z", "+00:00"))
-    skew = abs(datetime.fromisoformat(text).timestamp() - machine.now())
-    here = datetime.fromtimestamp(machine.now(), UTC)
-    if skew <= 5:
-        return Check(name="clock", state="ok", says=f"{here:%Y-%m-%d %H:%M:%S} UTC, as the engine's")
-    says = f"{skew:.0f} s apart from the engine's"
-    return Check(
-        name="clock", state="warn", says=says, fix="let both synchronise their time (chrony, systemd-timesyncd)"
-    )
 
 
 def _ports(machine: Machine) -> Iterator[Check]:
@@ -252,7 +112,11 @@ def _port(name: str, host: str, port: int, key: str, *, running: bool) -> Check:
             if error.errno == errno.EADDRINUSE and running:
                 return Check(name=name, state="ok", says=f"{host}:{port}, taken by the node that runs here")
             says = f"{host}:{port} can't be had: {error.strerror or error}"
-            return Check(name=name, state="fail", says=says, fix=f"end what holds it, or set `{key}` to another one")
+            state: State = "fail" if key == "listen_addr" else "warn"
+            another = "" if state == "fail" else "nothing needs to be done, a free one is taken; or "
+            return Check(
+                name=name, state=state, says=says, fix=f"{another}end what holds it, or set `{key}` to another one"
+            )
     return Check(name=name, state="ok", says=f"{host}:{port} is free")
 
 

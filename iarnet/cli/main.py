@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from iarnet.cli import analyze, apps, changes, node, providers, secrets, watching
+from iarnet.cli import analyze, apps, changes, doctor, node, providers, secrets, watching
 from iarnet.cli.exits import INTERRUPTED, exit_code
 from iarnet.cli.session import Session
 from iarnet.cli.show import Show
@@ -78,10 +78,17 @@ def _build() -> typer.Typer:
     made.command(epilog=EPILOG)(apps.status)
     made.command(epilog=EPILOG)(watching.logs)
     made.command(epilog=EPILOG)(watching.events)
-    for verb in (changes.stop, changes.start, changes.restart, changes.scale, changes.delete):
-        made.command(epilog=EPILOG)(verb)
-    for verb in (changes.retry, changes.fork, changes.rollback, changes.cancel, node.replay, apps.why):
-        made.command(epilog=EPILOG)(verb)
+    made.command(epilog=EPILOG)(changes.stop)
+    made.command(epilog=EPILOG)(changes.start)
+    made.command(epilog=EPILOG)(changes.restart)
+    made.command(epilog=EPILOG)(changes.scale)
+    made.command(epilog=EPILOG)(changes.delete)
+    made.command(epilog=EPILOG)(changes.retry)
+    made.command(epilog=EPILOG)(changes.fork)
+    made.command(epilog=EPILOG)(changes.rollback)
+    made.command(epilog=EPILOG)(changes.cancel)
+    made.command(epilog=EPILOG)(node.replay)
+    made.command(epilog=EPILOG)(apps.why)
     made.add_typer(_group(ls=apps.ls), name="apps", help="Applications.")
     made.add_typer(
         _group(ls=providers.ls, add=providers.add, test=providers.test, rm=providers.rm),
@@ -91,7 +98,7 @@ def _build() -> typer.Typer:
     made.add_typer(
         _group(set=secrets.set_, ls=secrets.ls, rm=secrets.rm), name="secrets", help="Values that are stored sealed."
     )
-    made.command(epilog=EPILOG)(node.doctor)
+    made.command(epilog=EPILOG)(doctor.doctor)
     made.command(epilog=EPILOG)(node.config)
     made.command(epilog=EPILOG)(node.version)
     return made

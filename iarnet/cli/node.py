@@ -7,13 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from iarnet.cli.arguments import pairs
-from iarnet.cli.checks import Check, Machine, answers, run_checks
 from iarnet.cli.exits import FAILED, OK
-from iarnet.cli.session import Session, session_of
-from iarnet.cli.show import styled
-from iarnet.config import Loaded, keys, load_settings, value_of
+from iarnet.cli.session import session_of
+from iarnet.config import Loaded, keys, value_of
 from iarnet.config_layers import masked
-from iarnet.errors import InvalidConfig
 
 Mode = Annotated[str | None, typer.Option(help="standalone or k8s; else it is found out")]
 Listen = Annotated[str | None, typer.Option(help="address of the API, such as :8083")]
@@ -37,7 +34,7 @@ def up(
     loaded = session_of(ctx).load(_flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
     from workers.node import main as run_node
 
-    raise typer.Exit(run_node(loaded) or OK)
+    run_node(loaded)
 
 
 def config(
@@ -82,22 +79,6 @@ def replay(
     raise typer.Exit(OK if same else FAILED)
 
 
-def doctor(ctx: typer.Context) -> None:
-    """Look at everything that a node needs, and say how to fix what is missing. Exit code 1 when something is."""
-    session = session_of(ctx)
-    loaded, broken = _loaded(session)
-    settings = loaded.settings
-    machine = Machine(settings, session.environ, running=answers(_base_url(loaded)))
-    found = [broken] if broken else [Check(name="configuration", state="ok", says=_source(loaded))]
-    found += run_checks(machine)
-    failed = [check for check in found if check.state == "fail"]
-    if session.show.json:
-        session.show.document({"ok": not failed, "checks": found})
-    else:
-        session.show.table(("", "check", ""), [(styled(c.state), c.name, _told(c)) for c in found])
-    raise typer.Exit(FAILED if failed else OK)
-
-
 def _flags(
     mode: str | None, listen: str | None, peer_listen: str | None, peers: str | None, options: list[str] | None
 ) -> dict[str, Any]:
@@ -107,29 +88,3 @@ def _flags(
 
 def _rows(loaded: Loaded) -> list[tuple[str, Any, Any]]:
     return [(key, masked(value_of(loaded.settings, key)), loaded.origins[key]) for key in keys()]
-
-
-def _loaded(session: Session) -> tuple[Loaded, Check | None]:
-    """With a broken configuration, what can be looked at without it."""
-    try:
-        return session.load(), None
-    except InvalidConfig as error:
-        says = f"{error.message} ({error.where})" if error.where not in error.message else error.message
-        home = {key: value for key, value in session.environ.items() if not key.startswith("IARNET_")}
-        bare = load_settings(None, home, {}, cwd=session.cwd / "nowhere")
-        return bare, Check(name="configuration", state="fail", says=says, fix=error.hint)
-
-
-def _source(loaded: Loaded) -> str:
-    files = {o.name for o in loaded.origins.values() if o.source == "file"}
-    return f"read from {', '.join(sorted(files))}" if files else "no file: defaults"
-
-
-def _base_url(loaded: Loaded) -> str:
-    address = loaded.settings.api_address
-    local = address._replace(host="127.0.0.1") if address.host == "0.0.0.0" else address
-    return f"{'https' if loaded.settings.tls.enabled else 'http'}://{local}"
-
-
-def _told(check: Check) -> str:
-    return f"{check.says}\n-> {check.fix}" if check.fix else check.says

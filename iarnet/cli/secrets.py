@@ -15,7 +15,7 @@ SecretName = Annotated[
 
 
 def set_(ctx: typer.Context, name: SecretName) -> None:
-    """Store a secret. Its value is asked for, or read from standard input; never an argument, which others can see."""
+    """Store a secret. Its value is asked for, or read from standard input; arguments are seen by others."""
     session = session_of(ctx)
     session.node.put("secrets", name, body={"value": _value(session)})
     session.show.result({"name": name, "stored": True}, f"{name} is stored")

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -26,8 +26,8 @@ class Show:
     def __init__(self, *, as_json: bool, environ: Mapping[str, str]) -> None:
         color = None if not environ.get("NO_COLOR") else True
         self.json = as_json
-        self.out = Console(file=sys.stdout, no_color=color, highlight=False, soft_wrap=True)
-        self.err = Console(file=sys.stderr, no_color=color, highlight=False, soft_wrap=True)
+        self.out = _console(sys.stdout, color)
+        self.err = _console(sys.stderr, color)
         self.live = self.err.is_terminal and not environ.get("CI") and environ.get("TERM") != "dumb"
 
     def document(self, value: Any) -> None:
@@ -71,6 +71,12 @@ class Show:
     def _write(self, text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def _console(file: TextIO, no_color: bool | None) -> Console:
+    # A file or a pipe has no edge to fold lines at: `iarnet apps ls | grep` must find whole words.
+    width = None if file.isatty() else 10_000
+    return Console(file=file, no_color=no_color, width=width, highlight=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

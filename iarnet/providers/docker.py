@@ -23,7 +23,7 @@ from iarnet.models.resources import Capacity
 from iarnet.providers import docker_events, docker_logs
 from iarnet.providers.base import ImageSource, SecretReader
 from iarnet.providers.docker_connection import Connection
-from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_engine import Engine, or_none
 from iarnet.providers.docker_errors import cannot_run, taken_port
 from iarnet.providers.docker_health import check
 from iarnet.providers.docker_images import EngineImages, Images
@@ -35,6 +35,8 @@ from iarnet.providers.docker_spec import APP, EPOCH, NAME, OWNER, SPEC, STOP_S, 
 from iarnet.providers.docker_volumes import Volumes
 
 _THREADS_PER_START = 4
+_REMOVAL_S = 60
+_BEYOND_STARTING = ("removing", "dead")
 
 
 class DockerProvider:
@@ -93,7 +95,7 @@ class DockerProvider:
             if found is None:
                 return
             await self._admit(self._labels(name, found)[APP], epoch)
-            await self._engine.find(lambda c: c.stop(found["Id"], timeout=STOP_S))
+            await or_none(self._engine.call(lambda c: c.stop(found["Id"], timeout=STOP_S)))
             await self._discard(found["Id"])
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
@@ -118,7 +120,7 @@ class DockerProvider:
 
     async def instances(self, owner: str, app: str | None = None) -> list[Instance]:
         labels = [f"{OWNER}={owner}"] + ([f"{APP}={app}"] if app else [])
-        listed = await self._engine.call(lambda c: c.containers(all=True, filters={"label": labels}))
+        listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
         found = await asyncio.gather(*(self._engine.container(each["Id"]) for each in listed))
         return [instance(each, self.info.id) for each in found if each is not None]
 
@@ -162,6 +164,9 @@ class DockerProvider:
             )
         if found["State"]["Running"]:
             return instance(found, self.info.id)
+        if found["State"]["Status"] in _BEYOND_STARTING:
+            await self._discard(found["Id"])
+            return None
         try:
             return await self._start(spec, found["Id"])
         except NotFound:
@@ -180,7 +185,9 @@ class DockerProvider:
             )
         except Conflict:
             # Another process was faster; it is judged like any that was there before.
-            return await self._adopt(spec) or await self._make(spec)
+            if (adopted := await self._adopt(spec)) is None:
+                raise
+            return adopted
         try:
             return await self._start(spec, made["Id"])
         except IarnetError:
@@ -224,10 +231,10 @@ class DockerProvider:
 
     async def _discard(self, id: str) -> None:
         try:
-            await self._engine.find(lambda c: c.remove_container(id, v=True, force=True))
+            await or_none(self._engine.call(lambda c: c.remove_container(id, v=True, force=True)))
         except Conflict:
             # Its removal is under way.
-            await self._engine.find(lambda c: c.wait(id, condition="removed"))
+            await or_none(self._engine.ask(lambda c: c.wait(id, timeout=_REMOVAL_S, condition="removed")))
 
     async def _admit(self, app: str, epoch: int) -> None:
         if app not in self._epochs:
@@ -242,7 +249,7 @@ class DockerProvider:
 
     async def _highest_epoch(self, app: str) -> int:
         labels = [f"{OWNER}={self._owner}", f"{APP}={app}"]
-        listed = await self._engine.call(lambda c: c.containers(all=True, filters={"label": labels}))
+        listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
         return max((int(each["Labels"][EPOCH]) for each in listed), default=0)
 
     async def _found(self, name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import docker
 import docker.tls
@@ -14,6 +14,7 @@ from iarnet.providers.docker_ssh import SshTunnel
 OLDEST_API = "1.41"
 """Engine 20.10."""
 
+_CONNECT_S = 10
 _TIMEOUT_S = 60
 
 
@@ -31,7 +32,7 @@ class Connection:
 
     def __init__(self, url: str, *, tls: TlsFiles | None = None, tunnel: SshTunnel | None = None) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("unix", "tcp", "ssh"):
+        if not _is_address(parts):
             raise InvalidInput(
                 f"{url!r} is no address of a Docker engine",
                 hint="use unix:///path, tcp://host:2376 or ssh://user@host",
@@ -65,11 +66,11 @@ class Connection:
 
     def _connect(self) -> docker.APIClient:
         url = self.tunnel.open() if self.tunnel else self.url
-        offered = str(self._open(url, OLDEST_API).version(api_version=False)["ApiVersion"])
-        return self._open(url, offered)
+        offered = self._open(url, OLDEST_API, _CONNECT_S).version(api_version=False)["ApiVersion"]
+        return self._open(url, str(offered), _TIMEOUT_S)
 
-    def _open(self, url: str, version: str) -> docker.APIClient:
-        client = docker.APIClient(base_url=url, version=version, timeout=_TIMEOUT_S, tls=self._tls_config())
+    def _open(self, url: str, version: str, timeout_s: int) -> docker.APIClient:
+        client = docker.APIClient(base_url=url, version=version, timeout=timeout_s, tls=self._tls_config())
         # Proxies and CA bundles of this process's environment are not for the engine.
         client.trust_env = False
         return client
@@ -79,3 +80,10 @@ class Connection:
             return False
         pair = (str(self._tls.cert), str(self._tls.key))
         return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(self._tls.ca), verify=True)
+
+
+def _is_address(parts: SplitResult) -> bool:
+    if parts.scheme == "unix":
+        return not parts.netloc and parts.path.startswith("/")
+    # A host that begins with a dash would be an option of ssh.
+    return parts.scheme in ("tcp", "ssh") and bool(parts.hostname) and not str(parts.hostname).startswith("-")

@@ -1,7 +1,7 @@
 """Calls to one Docker engine: the blocking SDK behind a bounded pool of threads, its errors as ours."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -35,16 +35,13 @@ class Engine:
             running.cancelled() or running.exception()
             raise
 
-    async def find(self, use: Callable[[docker.APIClient], T]) -> T | None:
-        """None for what is not there."""
-        try:
-            return await self.call(use)
-        except NotFound:
-            return None
+    async def ask(self, use: Callable[[docker.APIClient], T]) -> T:
+        """For what changes nothing: as `call`, and may be left at once."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, use)
 
     async def container(self, name: str) -> dict[str, Any] | None:
         """What the engine says of the container (`docker inspect`)."""
-        found: dict[str, Any] | None = await self.find(lambda c: c.inspect_container(name))
+        found: dict[str, Any] | None = await or_none(self.ask(lambda c: c.inspect_container(name)))
         return found
 
     def stream(self, open_stream: Callable[[docker.APIClient], Stream[T]]) -> AsyncGenerator[T, None]:
@@ -67,3 +64,11 @@ class Engine:
         if isinstance(ours, ProviderUnavailable):
             self.connection.reset()
         return ours
+
+
+async def or_none(answer: Awaitable[T]) -> T | None:
+    """None for what is not there."""
+    try:
+        return await answer
+    except NotFound:
+        return None

@@ -17,7 +17,7 @@ from iarnet.errors import (
 
 _PORT = re.compile(r"(?:listen (?:tcp|udp)\d? |bind for |bind host port (?:for )?)\S*?:(\d+)", re.IGNORECASE)
 _PORT_HELD = ("port is already allocated", "address already in use")
-_CANT_RUN = ("OCI runtime create failed", "executable file not found", "failed to create task")
+_CANT_RUN = ("unable to find user", "OCI runtime create failed", "executable file not found", "failed to create task")
 _NO_SPACE = "no space left on device"
 _CONNECTION_HINTS = (
     ("permission denied", "give this user access to the engine's socket (group `docker`)"),

@@ -14,7 +14,7 @@ from docker.utils.json_stream import json_stream
 
 from iarnet.errors import ImageUnavailable, NotFound, ProviderError, ProviderUnavailable
 from iarnet.providers.base import ImageSource
-from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_engine import Engine, or_none
 from iarnet.providers.docker_request import request, stream
 from iarnet.providers.docker_stream import Stream
 
@@ -53,7 +53,7 @@ class Images:
     async def _load(self, image: str, source: ImageSource) -> None:
         loop = asyncio.get_running_loop()
         chunks = source.export(image)
-        await self._engine.call(lambda c: _load(c, _blocking(chunks, loop)))
+        await self._engine.ask(lambda c: _load(c, _blocking(chunks, loop)))
         if not await has(self._engine, image):
             raise ImageUnavailable(
                 f"{image} is not in the archive that was loaded",
@@ -101,7 +101,8 @@ class EngineImages:
 
 async def has(engine: Engine, image: str) -> bool:
     try:
-        return await engine.find(lambda c: c.inspect_image(image)) is not None  # type: ignore[no-untyped-call]
+        found = await or_none(engine.ask(lambda c: c.inspect_image(image)))  # type: ignore[no-untyped-call]
+        return found is not None
     except ImageUnavailable:
         return False
 

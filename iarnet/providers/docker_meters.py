@@ -1,14 +1,17 @@
 """Measurements of an engine, kept between two calls where a rate needs two."""
 
 import asyncio
+import json
 from typing import Any
 
+import docker
 import psutil
 
 from iarnet.errors import Conflict, NotFound
 from iarnet.models.provider import UsageSample
 from iarnet.models.resources import Capacity, Resources
 from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_request import request
 from iarnet.providers.docker_spec import OWNER
 from iarnet.providers.docker_usage import CpuMeter, HostMeter, capacity, disk, memory, on_this_machine, sample, total
 
@@ -24,7 +27,7 @@ class Meters:
 
     async def capacity(self) -> Capacity:
         """From the machine when the engine is on this one; else what all its containers use, and no storage."""
-        info = await self._engine.call(lambda c: c.info())
+        info = await self._engine.ask(lambda c: c.info())
         if self._engine.connection.local and on_this_machine(info):
             return await asyncio.to_thread(self._of_this_machine, info)
         measured = await self._measure({})
@@ -53,13 +56,18 @@ class Meters:
 
     async def _measure(self, filters: dict[str, str]) -> list[Measured]:
         """The running containers, each with its statistics."""
-        listed = await self._engine.call(lambda c: c.containers(filters=filters))
+        listed = await self._engine.ask(lambda c: c.containers(filters=filters))
         stats = await asyncio.gather(*(self._stats(each["Id"]) for each in listed))
         return [(each, found) for each, found in zip(listed, stats, strict=True) if found is not None]
 
     async def _stats(self, id: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = await self._engine.call(lambda c: c.stats(id, stream=False, one_shot=True))
+            return await self._engine.ask(lambda c: _statistics(c, id))
         except (NotFound, Conflict):
             return None
-        return found
+
+
+def _statistics(client: docker.APIClient, id: str) -> dict[str, Any] | None:
+    response = request(client, "GET", f"/containers/{id}/stats", params={"stream": 0, "one-shot": 1})
+    # Of a container that is just being removed the engine says nothing, with status 200.
+    return json.loads(response.content) if response.content else None

@@ -10,7 +10,7 @@ from typing import Any
 from docker.types import IPAMConfig, IPAMPool
 
 from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
-from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_engine import Engine, or_none
 from iarnet.providers.docker_spec import APP, OWNER
 
 PREFIX = 26
@@ -68,14 +68,14 @@ class Networks:
         if not await self._is_there(name):
             return
         try:
-            await self._engine.find(lambda c: c.remove_network(name))
+            await or_none(self._engine.call(lambda c: c.remove_network(name)))
         except ProviderError as e:
             if "active endpoints" not in e.message:
                 raise
             raise Conflict(f"The network {name} is in use: {e.message}", hint="remove its instances first") from e
 
     async def _is_there(self, name: str) -> bool:
-        found = await self._engine.find(lambda c: c.inspect_network(name))
+        found = await or_none(self._engine.ask(lambda c: c.inspect_network(name)))
         if found is None:
             return False
         if (found["Labels"] or {}).get(OWNER) != self._owner:
@@ -89,7 +89,7 @@ class Networks:
         """Whether somebody else is just making it: the engine knows its subnet some time before its name."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_RACE_S):
-                while not await self._is_there(name):
+                while not await self._is_there(name):  # noqa: ASYNC110 - the other may be another process
                     await asyncio.sleep(_RACE_POLL_S)
                 return True
         return False
@@ -109,7 +109,7 @@ class Networks:
         return True
 
     async def _taken(self) -> list[IPv4Network]:
-        networks: list[dict[str, Any]] = await self._engine.call(lambda c: c.networks())
+        networks: list[dict[str, Any]] = await self._engine.ask(lambda c: c.networks())
         configs = [pool for n in networks for pool in (n["IPAM"]["Config"] or ())]
         subnets = [ip_network(pool["Subnet"], strict=False) for pool in configs if pool.get("Subnet")]
         return [s for s in subnets if isinstance(s, IPv4Network)]

@@ -22,13 +22,13 @@ class Ports:
 
     async def holder(self, ports: list[int]) -> str:
         for port in ports:
-            for found in await self._publishing(port):
+            for found in await self._publishing(port, "tcp", "udp"):
                 return _described(found)
         return "another program on that host"
 
-    async def _publishing(self, port: int, protocol: str = "tcp") -> list[dict[str, Any]]:
-        wanted = {"publish": f"{port}/{protocol}"}
-        found: list[dict[str, Any]] = await self._engine.call(lambda c: c.containers(filters=wanted))
+    async def _publishing(self, port: int, *protocols: str) -> list[dict[str, Any]]:
+        wanted = {"publish": [f"{port}/{protocol}" for protocol in protocols]}
+        found: list[dict[str, Any]] = await self._engine.ask(lambda c: c.containers(filters=wanted))
         return found
 
 

@@ -85,14 +85,14 @@ class Prober:
 
     async def _execute(self, id: str, command: list[str]) -> tuple[int, str]:
         """As a stream, which a timeout can leave; a call would keep its thread as long as the command runs."""
-        run = (await self._engine.call(lambda c: c.exec_create(id, command)))["Id"]
+        run = (await self._engine.ask(lambda c: c.exec_create(id, command)))["Id"]
         output = b""
         async with aclosing(
             self._engine.stream(lambda c: stream(c, "POST", f"/exec/{run}/start", frames, json=_ATTACHED))
         ) as received:
             async for _, data in received:
                 output = (output + data)[-_KEPT:]
-        ended = await self._engine.call(lambda c: c.exec_inspect(run))
+        ended = await self._engine.ask(lambda c: c.exec_inspect(run))
         return int(ended["ExitCode"]), output.decode(errors="replace")
 
 

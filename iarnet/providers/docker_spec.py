@@ -20,6 +20,7 @@ STOP_S = 10
 
 _PIDS = 512
 _LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_EXIT_CODES = {126: "a program in it can't be executed", 127: "a program was not found in the image"}
 _STATES: dict[str, InstanceState] = {
     "created": "created",
     "running": "running",
@@ -88,7 +89,7 @@ def instance(container: dict[str, Any], provider_id: str) -> Instance:
         oom_killed=state["OOMKilled"],
         started_at=_time(state["StartedAt"]),
         finished_at=_time(state["FinishedAt"]) if ended else None,
-        message=state["Error"] or ("paused" if state["Status"] == "paused" else ""),
+        message=_message(state),
     )
 
 
@@ -151,6 +152,14 @@ def _identity(given: dict[str, str], provider_id: str) -> dict[str, Any]:
         "spec_hash": given[SPEC],
         "provider_id": provider_id,
     }
+
+
+def _message(state: dict[str, Any]) -> str:
+    if state["Error"]:
+        return str(state["Error"])
+    if state["Status"] == "paused":
+        return "paused"
+    return _EXIT_CODES.get(state["ExitCode"], "") if state["Status"] == "exited" else ""
 
 
 def _address(container: dict[str, Any]) -> str | None:

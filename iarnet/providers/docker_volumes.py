@@ -7,7 +7,7 @@ import docker
 
 from iarnet.errors import Conflict, SpecMismatch
 from iarnet.models.instance import InstanceSpec
-from iarnet.providers.docker_engine import Engine
+from iarnet.providers.docker_engine import Engine, or_none
 from iarnet.providers.docker_spec import volume_labels, volume_name
 
 
@@ -29,12 +29,12 @@ class Volumes:
         """`volume` is `{component}/{volume}`. Nothing there is fine."""
         component, _, short = volume.partition("/")
         name = volume_name(app, component, short)
-        found = await self._engine.find(lambda c: c.inspect_volume(name))
+        found = await or_none(self._engine.ask(lambda c: c.inspect_volume(name)))
         if found is None:
             return
         _refuse_foreign(name, found["Labels"], volume_labels(self._owner, app, component))
         try:
-            await self._engine.find(lambda c: c.remove_volume(name))
+            await or_none(self._engine.call(lambda c: c.remove_volume(name)))
         except Conflict as e:
             raise Conflict(f"The volume {name} is in use", hint="remove the instances that use it first") from e
 

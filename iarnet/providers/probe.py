@@ -1,6 +1,7 @@
 """Asking a port whether it answers, over whatever connection there is."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
@@ -41,7 +42,7 @@ async def probe_port(check: HealthCheck, host: str, port: int, dial: Dial = dial
     except TimeoutError:
         return ProbeResult(ready=False, detail=f"{what}: no answer within {check.timeout_s:g} s")
     except OSError as e:
-        return ProbeResult(ready=False, detail=f"{what}: {e.strerror or e}")
+        return ProbeResult(ready=False, detail=f"{what}: {os.strerror(e.errno) if e.errno else e}")
 
 
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, path: str) -> bytes:

@@ -55,9 +55,9 @@ class ProviderRegistry:
         return list(self._providers.values())
 
     async def find_docker(self, urls: Iterable[str]) -> Provider | None:
-        """The first engine among `urls` that answers, as the provider `local-docker`. None: there is none.
+        """The first engine among `urls` that answers, as the provider `local-docker`, from then on always the same.
 
-        It is remembered even when it is there already, so this can be asked again until Docker runs.
+        None: there is none now; ask again later.
         """
         if LOCAL in self._providers:
             return self._providers[LOCAL]

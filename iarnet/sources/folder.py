@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from iarnet.errors import NotFound, SourceTooLarge
-from iarnet.sources.base import Entry
+from iarnet.sources.base import Entry, Tree
 
 MAX_FILES = 200_000
 _CHUNK = 1 << 20
 
 
 class FolderTree:
-    """Implements `iarnet.sources.base.Tree`: regular files as they are when first asked for; no links, no `.git`.
+    """Implements `iarnet.sources.base.Tree`: regular files, no links, no `.git`. `hash` covers contents and modes.
 
     Raises `NotFound` when there is no such folder, `SourceTooLarge` above `max_files`.
     """
@@ -25,16 +25,7 @@ class FolderTree:
             raise NotFound(f"there is no folder {root}", where=str(root), hint="give the path of a folder")
         self._root = root.resolve()
         self._max_files = max_files
-
-    @cached_property
-    def hash(self) -> str:
-        """Covers paths, modes and contents."""
-        digest = hashlib.sha256()
-        for entry in self.entries():
-            digest.update(f"{entry.path}\0{entry.executable:d}\0{entry.size}\0".encode("utf-8", "surrogateescape"))
-            for chunk in self._chunks(entry.path):
-                digest.update(chunk)
-        return digest.hexdigest()
+        self.hash = self._hash()
 
     def entries(self) -> list[Entry]:
         return list(self._entries.values())
@@ -44,12 +35,20 @@ class FolderTree:
             return None
         return b"".join(self._chunks(path, limit))
 
-    def subtree(self, path: str) -> "FolderTree":
+    def subtree(self, path: str) -> Tree:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         prefix = "/".join(parts) + "/"
         if parts and not any(name.startswith(prefix) for name in self._entries):
             raise NotFound(f"there is no folder {path!r} in this tree", where=path)
         return FolderTree(self._root.joinpath(*parts), max_files=self._max_files)
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256()
+        for entry in self.entries():
+            digest.update(f"{entry.path}\0{entry.executable:d}\0{entry.size}\0".encode("utf-8", "surrogateescape"))
+            for chunk in self._chunks(entry.path):
+                digest.update(chunk)
+        return digest.hexdigest()
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:

@@ -230,11 +230,22 @@ class SecretRows(Protocol):
 
 
 class Store(Protocol):
-    apps: Apps
-    facts: Facts
-    instances: Instances
-    providers: ProviderRows
-    ledger: Ledger
-    secrets: SecretRows
+    @property
+    def apps(self) -> Apps: ...
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def instances(self) -> Instances: ...
+
+    @property
+    def providers(self) -> ProviderRows: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def secrets(self) -> SecretRows: ...
 
     async def aclose(self) -> None: ...

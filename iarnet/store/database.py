@@ -18,6 +18,9 @@ from iarnet.errors import NotFound, StoreUnavailable
 T = TypeVar("T")
 
 FOREIGN_KEY = "23503"
+ABSENT = {"08", "28", "3D", "53", "57", "58"}
+"""Classes of SQLSTATE: connection, authorization, no such database, resources, shutdown, system error."""
+UNREADABLE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 
 
 class Database(Protocol):
@@ -67,7 +70,7 @@ def explained(url: URL) -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
         raise _unavailable(url, error) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not _is_absence(error):
             raise
         raise _unavailable(url, error) from error
 
@@ -83,6 +86,12 @@ def location(url: URL) -> str:
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _is_absence(error: DBAPIError) -> bool:
+    """Whether the database itself is missing, and not what was asked of it wrong."""
+    code = (sqlstate(error) or "")[:2]
+    return error.connection_invalidated or code in ABSENT or getattr(error.orig, "sqlite_errorname", "") in UNREADABLE
 
 
 def _unavailable(url: URL, error: Exception) -> StoreUnavailable:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, not_,
 
 from iarnet.errors import InvalidInput, NoRoom, NotFound
 from iarnet.models.lease import Lease
+from iarnet.models.quantity import format_millis, format_size
 from iarnet.models.resources import Resources
 from iarnet.store import tables
 from iarnet.store.base import Clock
@@ -127,10 +128,10 @@ def _refuse_without_room(
     for key in COUNTED:
         wanted, free = getattr(after, key), getattr(limit, key) - getattr(others, key)
         if wanted > max(free, getattr(before, key)):
-            kind, unit = key.rsplit("_", 1)
-            size = f"{wanted} {unit} asked, {max(0, free)} free of {getattr(limit, key)}"
+            shown = format_millis if key.endswith("millis") else format_size
+            size = f"{shown(wanted)} asked, {shown(max(0, free))} free of {shown(getattr(limit, key))}"
             raise NoRoom(
-                f"{provider_id} is short of {kind}: {size}",
+                f"{provider_id} is short of {key.partition('_')[0]}: {size}",
                 where=provider_id,
                 component=next(lease.component for lease in new if getattr(lease.resources, key)),
                 hint="ask for less, stop something there, or add a provider",

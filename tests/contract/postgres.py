@@ -27,7 +27,19 @@ def cluster() -> Iterator[str]:
     try:
         user = _owner_of(folder)
         data = str(folder / "data")
-        initdb = [BIN / "initdb", "-D", data, "-U", "iarnet", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
+        initdb = [
+            BIN / "initdb",
+            "-D",
+            data,
+            "-U",
+            "iarnet",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--locale=C.UTF-8",
+        ]
         subprocess.run(initdb, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         port = _free_port()
         settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]

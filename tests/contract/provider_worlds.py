@@ -17,7 +17,7 @@ from iarnet.providers.docker_connection import Connection
 from iarnet.providers.docker_network import network_name
 from iarnet.providers.docker_spec import OWNER, container, volume_name
 from iarnet.providers.memory import MemoryProvider
-from tests.contract.docker_engine import IMAGE
+from tests.contract.docker_engine import IMAGE, sweep
 
 WITHIN_S = 20.0
 PORT = 8080
@@ -282,6 +282,7 @@ class DockerWorld:
             await provider.aclose()
         for listener in self._sockets:
             listener.close()
+        await self._call(sweep, self.client, self.owner)
         for tag in self._tags:
             if await self._call(self.client.images, tag):
                 await self._call(self.client.remove_image, tag)

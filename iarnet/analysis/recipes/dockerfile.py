@@ -10,8 +10,8 @@ _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
 
 
 def joined(*blocks: str | None) -> str:
-    """The lines of a Dockerfile, empty ones left out."""
-    return "\n".join(block for block in blocks if block) + "\n"
+    """The lines of a Dockerfile; None is left out, "" parts two stages."""
+    return "\n".join(block for block in blocks if block is not None) + "\n"
 
 
 def run(*argv: str) -> str:

@@ -1,5 +1,6 @@
 """The Dockerfile of a Python program: a virtual environment made in one stage and used in the next."""
 
+import json
 from dataclasses import dataclass
 
 from iarnet.analysis.recipes import dockerfile
@@ -80,7 +81,7 @@ def _tool(build: PythonBuild) -> str | None:
 
 
 def _dependencies(build: PythonBuild) -> list[str]:
-    copy = [f"COPY {path} {path}" for path in build.copies]
+    copy = [f"COPY {json.dumps([path, path])}" for path in build.copies]
     if build.manager == "uv":
         environment = "ENV UV_PROJECT_ENVIRONMENT=/venv UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1 UV_LINK_MODE=copy"
         return [environment, *copy, dockerfile.run(*_UV_SYNC, "--no-install-project")]

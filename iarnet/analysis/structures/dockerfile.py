@@ -31,7 +31,10 @@ class _Stage:
 
 
 class Dockerfile:
-    """One component for each folder with a Dockerfile, or for each Dockerfile where a folder has several."""
+    """One component for each folder with a Dockerfile, or for each Dockerfile where a folder has several.
+
+    One at the root that does not parse is refused; further down it is told and passed over.
+    """
 
     name = "dockerfile"
     whole = False
@@ -41,7 +44,7 @@ class Dockerfile:
         for path in dockerfiles(files):
             if variant(path) or home(path) not in [component.root for component in structure.components]:
                 self._add(structure, files, path)
-        return structure if structure.components else None
+        return structure if structure.components or structure.warnings else None
 
     def _add(self, structure: Structure, files: Files, path: str) -> None:
         folder, label = home(path), variant(path)
@@ -49,6 +52,8 @@ class Dockerfile:
         try:
             facts, clues = read_facts(files, path)
         except InvalidComponent as error:
+            if folder == ".":
+                raise
             structure.warnings.append(Warning(code="broken-dockerfile", message=error.message, file=path))
             return
         if name:
@@ -121,9 +126,10 @@ def _commands(files: Files, path: str) -> tuple[Any, ...]:
     if text is None:
         raise InvalidComponent(f"{path} can't be read as text", where=path)
     try:
-        return tuple(dockerfile.parse_string(text.encode("utf-8", "replace").decode()))
+        parsed = dockerfile.parse_string(text)
     except ValueError as error:
         raise InvalidComponent(f"{path} does not parse: {error}", where=f"{path}:1") from error
+    return tuple(command for command in parsed if command.cmd)
 
 
 def _copied(files: Files, path: str) -> list[str]:

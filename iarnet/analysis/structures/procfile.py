@@ -23,7 +23,7 @@ class Procfile:
         for path in files.paths(depth=DEPTH):
             if posixpath.basename(path) == "Procfile":
                 _read(structure, files, path)
-        return structure if structure.components else None
+        return structure if structure.components or structure.warnings else None
 
 
 def _read(structure: Structure, files: Files, path: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from io import StringIO
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from iarnet.analysis.base import Files
 from iarnet.analysis.structures.nodes import Node, resolve
@@ -93,12 +93,11 @@ class Interpolation:
 
 
 def env_file(files: Files, path: str) -> dict[str, str] | None:
-    """The settings in a file of `NAME=value` lines; None when there is none."""
+    """The settings in a file of `NAME=value` lines, without those that are none; None when there is no file."""
     text = files.text(path)
     if text is None:
         return None
-    found = dotenv_values(stream=StringIO(text), interpolate=False)
-    return {name: value or "" for name, value in found.items()}
+    return {line.key: line.value or "" for line in parse_stream(StringIO(text)) if line.key and not line.error}
 
 
 def _closing(text: str, at: int) -> int | None:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,7 @@ import pytest
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
 from tests.contract.postgres import cluster, execute
-
-
-class Watch:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+from tests.contract.store.values import Watch
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from iarnet.errors import AlreadyExists, InvalidInput, NotFound, StaleEpoch
 from iarnet.models.app import Event, Settings
 from iarnet.models.source import GitSource
 from iarnet.store.sql import SqlStore
-from tests.contract.store.conftest import Watch
-from tests.contract.store.values import GIT, begin, instance, lease, revision, source, spec
+from tests.contract.store.values import GIT, Watch, begin, instance, lease, revision, source, spec
 
 
 async def test_what_is_not_there_is_not_found(store: SqlStore) -> None:

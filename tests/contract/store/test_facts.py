@@ -12,8 +12,7 @@ from iarnet.models.plan import Operation, Plan
 from iarnet.models.source import GitSource
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from tests.contract.store.conftest import Watch
-from tests.contract.store.values import COMMIT, GIT, TREE, begin, component, revision, source, spec
+from tests.contract.store.values import COMMIT, GIT, TREE, Watch, begin, component, revision, source, spec
 
 FAILURE = Failure(code="NotReady", message="web did not answer", component="web", log=("a \x00 b", "\u2028"))
 
@@ -186,9 +185,7 @@ async def test_events_are_numbered_in_order(store: SqlStore, clock: Watch) -> No
     told = await store.facts.events()
     assert told == sorted(added, key=lambda e: e.id)
     assert [e.id for e in told] == sorted({e.id for e in told})
-    assert await store.facts.events("shop", after=told[4].id, limit=3) == [
-        e for e in told[5:] if e.app == "shop"
-    ][:3]
+    assert await store.facts.events("shop", after=told[4].id, limit=3) == [e for e in told[5:] if e.app == "shop"][:3]
     assert await store.facts.events(after=told[-1].id) == []
 
 

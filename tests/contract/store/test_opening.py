@@ -11,13 +11,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, make_url, text
 
 from iarnet.errors import InvalidConfig, Missing, StoreUnavailable
-from iarnet.models.source import GitSource
 from iarnet.store.open import database_at, open_store
 from iarnet.store.sqlite import Sqlite
 from iarnet.store.tables import metadata
-from tests.contract.store.conftest import Watch
-
-GIT = GitSource(url="https://example.org/shop.git")
+from tests.contract.store.values import GIT, Watch
 
 
 async def test_what_was_written_is_there_after_opening_again(url: str, clock: Watch) -> None:
@@ -39,7 +36,7 @@ async def test_processes_that_open_an_empty_database_at_once_all_succeed(url: st
         "asyncio.run(main())"
     )
     command = (sys.executable, "-c", program, url)
-    processes = [await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1) for _ in range(4)]
+    processes = [await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1) for _ in range(3)]
     for process in processes:
         out, err = await process.communicate()
         assert out == b"[]\n", err.decode()
@@ -60,9 +57,13 @@ async def test_the_migrations_make_what_the_tables_say(url: str, clock: Watch) -
 async def test_a_database_of_a_newer_version_is_refused(url: str, clock: Watch) -> None:
     await (await open_store(url, clock)).aclose()
     database = database_at(url)
-    await database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    await database.write(
+        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    )
     await database.aclose()
-    with pytest.raises(InvalidConfig, match=r"newer version: its schema is 9999, this version knows up to \d+") as refusal:
+    with pytest.raises(
+        InvalidConfig, match=r"newer version: its schema is 9999, this version knows up to \d+"
+    ) as refusal:
         await open_store(url, clock)
     assert "newer version" in refusal.value.hint
 

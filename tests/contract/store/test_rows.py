@@ -9,8 +9,7 @@ from iarnet.errors import AlreadyExists, StaleEpoch
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
 from iarnet.models.resources import Capacity, Resources
 from iarnet.store.sql import SqlStore
-from tests.contract.store.conftest import Watch
-from tests.contract.store.values import GIT, NAME, begin, instance, spec
+from tests.contract.store.values import GIT, NAME, Watch, begin, instance, spec
 
 
 async def test_an_intent_of_an_older_change_is_refused(store: SqlStore) -> None:
@@ -92,7 +91,10 @@ async def test_a_move_has_the_same_name_on_two_providers(store: SqlStore, clock:
     await store.instances.record(instance())
     clock.advance(1)
     await store.instances.intend(spec(image="new"), "cloud")
-    assert [(i.provider_id, i.state) for i in await store.instances.list()] == [("box", "running"), ("cloud", "pending")]
+    assert [(i.provider_id, i.state) for i in await store.instances.list()] == [
+        ("box", "running"),
+        ("cloud", "pending"),
+    ]
     assert await store.instances.spec(NAME) == spec(image="new")
     await store.instances.forget(NAME, "box")
     assert [i.provider_id for i in await store.instances.list()] == ["cloud"]

@@ -1,7 +1,7 @@
 """Values for the tests of the store."""
 
 import itertools
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from iarnet.models.app import Revision
@@ -18,6 +18,19 @@ COMMIT, TREE = "a" * 40, "b" * 40
 NAME = "iarnet-shop-web-r1-0"
 
 _runs = itertools.count(1)
+
+
+class Watch:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 def begin(**values: Any) -> Begin:

@@ -9,12 +9,22 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.deps import Services
 from iarnet.errors import InvalidInput, NotFound
-from iarnet.models.change import ReplayReport
-from iarnet.models.provider import ProviderHealth, ProviderRegistration
+from iarnet.models.analysis import Analysis, Warning
+from iarnet.models.app import Event, Revision
+from iarnet.models.change import Begin, ComponentProgress, Progress, ReplayReport
+from iarnet.models.component import Component, Port
+from iarnet.models.edge import Edge
+from iarnet.models.instance import InstanceSpec, PortBinding
+from iarnet.models.placement import Assignment, Placement, Rejection, Score
+from iarnet.models.plan import Plan
+from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
+from iarnet.models.resources import GIB, MIB, Capacity, Resources
+from iarnet.models.source import GitSource, Source
 from iarnet.providers.base import Provider
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
@@ -59,7 +69,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     store = await open_store(f"sqlite:///{tmp_path / 'store.db'}", clock)
     yield Services(
         store=store,
-        temporal=await Client.connect("127.0.0.1:1", lazy=True),
+        temporal=await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter),
         providers=OneProvider(MemoryProvider()),
         secrets=SealedSecrets(MemoryRows(), b"k" * 32),
         token=TOKEN,
@@ -106,3 +116,82 @@ async def broken(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, headers=headers) as found:
         yield found
+
+
+COMMIT, TREE = "c" * 40, "d" * 40
+GIT = GitSource(url="https://example.com/shop.git", ref="main")
+WEB = Component(
+    name="web",
+    kind="web",
+    language="javascript",
+    framework="react",
+    image="nginx:stable",
+    ports=(Port(port=80, publish="auto"),),
+    resources=Resources(cpu_millis=1000, memory_bytes=512 * MIB),
+)
+DB = Component(name="db", kind="database", image="postgres:16", ports=(Port(port=5432, protocol="tcp"),))
+EDGES = (Edge.model_validate({"from": "web", "to": "db", "type": "database"}),)
+
+
+@pytest.fixture
+async def shop(services: Services) -> Services:
+    """An app of two components that was deployed: `web` runs and is published, `db` has ended."""
+    store, now = services.store, services.clock()
+    await store.apps.create("shop", GIT, "Web Shop")
+    begun = await store.facts.begin(Begin(app="shop", cause="deploy", workflow_id="change.shop", run_id="run-1"))
+    await store.facts.save_source(Source(app="shop", git=GIT, commit=COMMIT, tree=TREE, fetched_at=now))
+    warning = Warning(code="guess", message="a guess", file="Procfile", line=2)
+    analysis = Analysis(tree=TREE, components=(WEB, DB), edges=EDGES, warnings=(warning,))
+    await store.facts.save_analysis("shop", analysis)
+    for number in (1, 2):
+        revision = Revision(
+            app="shop", number=number, commit=COMMIT, tree=TREE, components=(WEB, DB), edges=EDGES, created_at=now
+        )
+        await store.facts.save_revision(revision)
+    rejection = Rejection(provider_id="far", filter="room", reason="too little memory")
+    score = Score(provider_id="memory", total=0.5, parts={"fit": 0.5})
+    chosen = Assignment(component="web", provider_id="memory", scores=(score,), rejections=(rejection,))
+    plan = Plan(app="shop", revision=2, cause="deploy", placement=Placement(assignments=(chosen,)))
+    await store.facts.save_plan(begun.id, plan)
+    await _run(services, "web", begun.epoch, PortBinding(port=80, host_port=32768))
+    await _run(services, "db", begun.epoch, PortBinding(port=5432))
+    memory = services.providers.get("memory")
+    assert isinstance(memory, MemoryProvider)
+    memory.end("iarnet-shop-db-r2-0", exit_code=1)
+    await store.instances.record(next(i for i in await memory.instances("here") if i.component == "db"))
+    told = (ComponentProgress(component="web", phase="healthy"), ComponentProgress(component="db", phase="healthy"))
+    progress = Progress(app="shop", deployment_id=begun.id, revision=2, status="succeeded", components=told)
+    await store.facts.finish(begun.id, "succeeded", progress, None)
+    await store.apps.set_running("shop", 2, COMMIT, begun.epoch)
+    await store.facts.save_build_log("shop", "web", "shop-web:1", ("step 1", "step 2"))
+    await store.facts.add_event(Event(time=now, app="shop", kind="deployed", message="revision 2 runs"))
+    await _offer(services)
+    return services
+
+
+async def _run(services: Services, component: str, epoch: int, port: PortBinding) -> None:
+    spec = InstanceSpec(
+        name=f"iarnet-shop-{component}-r2-0",
+        app="shop",
+        component=component,
+        kind="web" if component == "web" else "database",
+        owner="here",
+        revision=2,
+        replica=0,
+        epoch=epoch,
+        image="nginx:stable",
+        ports=(port,),
+    )
+    await services.store.instances.intend(spec, "memory")
+    await services.store.instances.record(await services.providers.get("memory").deploy(spec))
+
+
+async def _offer(services: Services) -> None:
+    """Two providers, one of which does not answer."""
+    total = Resources(cpu_millis=8000, memory_bytes=16 * GIB, storage_bytes=500 * GIB, gpu_millis=2000)
+    capacity = Capacity(total=total, used=Resources(), available=total)
+    for name, status in (("memory", "active"), ("far", "unreachable")):
+        info = ProviderInfo(id=name, name=name.title(), type="docker", host="localhost", port=2376)
+        health = ProviderHealth(reachable=status == "active")
+        state = {"info": info, "status": status, "capacity": capacity, "health": health, "seen_at": services.clock()}
+        await services.store.providers.save_state(ProviderState.model_validate(state))

@@ -1,0 +1,386 @@
+"""JavaScript and TypeScript on Node: npm, pnpm, yarn, bun; page frameworks, servers, workers."""
+
+import re
+from dataclasses import dataclass, field
+from posixpath import normpath
+
+from iarnet.analysis.base import Files, Profile
+from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.manifests import join, line_of, names, table, text_at
+from iarnet.analysis.ecosystems.node_code import read_code
+from iarnet.analysis.ecosystems.node_frameworks import SERVERS, Delivery, Framework, delivery, detect, is_development
+from iarnet.analysis.ecosystems.node_manifests import NodeProject, has_workspaces, read_project
+from iarnet.analysis.ecosystems.notes import Notes
+from iarnet.analysis.ecosystems.sightings import (
+    LOOPBACK,
+    Listen,
+    Protocol,
+    Seen,
+    health_check,
+    health_route,
+    opened,
+    ports,
+    settings,
+)
+from iarnet.analysis.ecosystems.sizes import size
+from iarnet.analysis.recipes import static
+from iarnet.analysis.recipes.node import NodeBuild, node_recipe
+from iarnet.analysis.recipes.static import Site
+from iarnet.models.component import ComponentKind, HealthCheck
+
+_ENTRIES = tuple(
+    f"{folder}{name}.{suffix}"
+    for suffix in ("js", "mjs", "cjs", "ts", "mts")
+    for folder in ("", "src/", "server/", "app/")
+    for name in ("index", "server", "app", "main", "bot", "worker")
+)
+_PREVIEWS = re.compile(r"(?:npx )?(?:serve\b|vite preview|http-server|astro preview|gatsby serve|docusaurus serve)")
+_START_SCRIPTS = ("start:prod", "start:production", "prod", "start")
+_WORKER_SCRIPT = re.compile(r"(?:start:)?(?:worker|workers|queue|consumer|scheduler|cron)(?::start|:prod)?")
+_WORKER_FILE = re.compile(r"(?:^|/)(?:worker|consumer|scheduler|cron|queue)s?(?:\.[cm]?[jt]s)?$")
+_MONOREPO = re.compile(
+    r"\b(?:turbo|lerna|nx|concurrently|npm-run-all)\b|(?:\s-w\s|--workspace|--filter|-r\s+run|workspaces )"
+)
+_CONSUMERS = (
+    "bullmq",
+    "bull",
+    "bee-queue",
+    "amqplib",
+    "kafkajs",
+    "node-cron",
+    "cron",
+    "telegraf",
+    "discord.js",
+    "agenda",
+)
+_BUILD_SETTINGS = ("VITE_", "NEXT_PUBLIC_", "REACT_APP_", "VUE_APP_", "PUBLIC_", "GATSBY_", "NUXT_PUBLIC_")
+_HEALTH_FILES = ("app/api/{}/route", "src/app/api/{}/route", "pages/api/{}", "src/pages/api/{}", "server/api/{}.get",
+                 "server/api/{}", "src/routes/api/{}/+server", "app/routes/api.{}")  # fmt: skip
+_HEALTH_ROOTS = ("app/{}/route", "src/app/{}/route", "server/routes/{}", "src/routes/{}/+server", "app/routes/{}")
+
+
+@dataclass(frozen=True)
+class _Program:
+    """`shown` is what people know it by (`npm run start`), `run` what that comes down to."""
+
+    shown: str
+    run: str
+    file: str
+    line: int | None = None
+    script: str | None = None
+    delivery: Delivery = field(default_factory=Delivery)
+    adds: tuple[str, ...] = ()
+
+
+class Node:
+    name = "node"
+
+    def recognise(self, files: Files, root: str, start: str | None = None) -> Profile | None:
+        notes = Notes()
+        project = read_project(files, root, notes) or _without_manifest(files, root, start)
+        if project is None:
+            return None
+        framework = detect(project)
+        seen = read_code(files, root, fastify=bool(framework and framework.name == "fastify"))
+        program = _declared(project, start) if start else _find(files, project, framework, seen)
+        if program is None:
+            return _library(files, project, framework, seen, notes)
+        profile = _profile(files, project, framework, seen, program, notes)
+        workers = () if start else tuple(_workers(files, project, seen, program))
+        return Profile(**{**profile.__dict__, "workers": workers})
+
+
+def _without_manifest(files: Files, root: str, start: str | None) -> NodeProject | None:
+    """A server written for plain Node needs no `package.json`."""
+    entry = next((name for name in _ENTRIES[:24] if name in names(files, root)), None)
+    if entry is None or "index.html" in names(files, root):
+        return None
+    serves = re.search(r"createServer|require\(|\.listen\(", files.text(join(root, entry)) or "")
+    return NodeProject(root, root, {}) if start or serves else None
+
+
+def _declared(project: NodeProject, start: str) -> _Program:
+    """A declared command; `npm start` and its kind are looked up."""
+    found = re.fullmatch(r"(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?([\w:.-]+)", start.strip())
+    script = found[1] if found and found[1] in project.scripts else None
+    run = _resolved(project, script) if script else start
+    return _Program(start, run, project.path, script=script)
+
+
+def _find(files: Files, project: NodeProject, framework: Framework | None, seen: Seen) -> _Program | None:
+    if _is_monorepo_root(files, project):
+        return None
+    if framework and framework.pages and (framework.name != "vite" or is_development(project) or not seen.listens):
+        return _framework_program(files, project, framework, seen)
+    return _script_program(files, project) or _entry_program(files, project, seen)
+
+
+def _is_monorepo_root(files: Files, project: NodeProject) -> bool:
+    """The root of a workspace starts its members, which are components of their own."""
+    if not has_workspaces(files, project.root, project.package):
+        return False
+    start = project.scripts.get("start", "")
+    return not start or bool(_MONOREPO.search(start)) or bool(re.match(r"(?:npm|pnpm|yarn|bun)\b", start))
+
+
+def _framework_program(files: Files, project: NodeProject, framework: Framework, seen: Seen) -> _Program | None:
+    found = delivery(files, project, framework)
+    own_server = not is_development(project) and not _PREVIEWS.match(project.scripts["start"])
+    if found.output is not None and not (own_server and seen.listens and framework.name == "vite"):
+        line = line_of(files.text(project.path), '"build"')
+        return _Program(project.scripts.get("build", ""), "", project.path, line, delivery=found)
+    if own_server and (program := _script_program(files, project)):
+        return _Program(**{**program.__dict__, "delivery": Delivery(port=found.port, warning=None)})
+    return _Program(found.start or "", found.start or "", project.path, delivery=found) if found.start else None
+
+
+def _script_program(files: Files, project: NodeProject) -> _Program | None:
+    for script in _START_SCRIPTS:
+        text = project.scripts.get(script)
+        if text and not (script == "start" and re.match(r"nest start(?!.*--prod)", text)):
+            line = line_of(files.text(project.path), f'"{script}"')
+            return _Program(_shown(project, script), _resolved(project, script), project.path, line, script)
+    if "@nestjs/core" in project.everything:
+        return _Program("node dist/main", "node dist/main", project.path)
+    return None
+
+
+def _shown(project: NodeProject, script: str) -> str:
+    return f"{project.manager} run {script}"
+
+
+def _resolved(project: NodeProject, script: str) -> str:
+    """The script's own command, so that no package manager stands between the engine and the program. Scripts with
+    hooks keep it."""
+    text = project.scripts[script].strip()
+    hooked = f"pre{script}" in project.scripts or f"post{script}" in project.scripts
+    if hooked or re.search(r"npm_\w+", text):
+        return _shown(project, script)
+    text = re.sub(r"^(?:npx\s+)?nodemon\s+(?:--?\w+\s+)*(?=\S+\.js)", "node ", text)
+    text = re.sub(r"^(?:npx\s+)?nodemon$", "node .", text)
+    nested = re.fullmatch(r"(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?([\w:.-]+)", text)
+    if nested and nested[1] in project.scripts and nested[1] != script:
+        return project.scripts[nested[1]]
+    return re.sub(r"^cross-env\s+", "", text)
+
+
+def _entry_program(files: Files, project: NodeProject, seen: Seen) -> _Program | None:
+    """`main`, or the file with the usual name."""
+    main = text_at(project.package, "main")
+    declared = [normpath(main), normpath(f"{main}.js"), normpath(f"{main}/index.js")] if main else []
+    inside = (name for name in (*declared, *_ENTRIES) if not name.startswith(".."))
+    entry = next((name for name in inside if files.exists(join(project.root, name))), None)
+    if entry is None:
+        return None
+    serves = any(listen.file == join(project.root, entry) for listen in seen.listens)
+    consumes = bool(project.dependencies & set(_CONSUMERS))
+    if not (serves or consumes or not project.package or _is_application(project)):
+        return None
+    typed = entry.endswith("ts")
+    run = f"{'tsx' if typed else 'node'} {entry}"
+    adds = ("tsx",) if typed and "tsx" not in project.everything else ()
+    return _Program(run, run, join(project.root, entry), adds=adds)
+
+
+def _is_application(project: NodeProject) -> bool:
+    framework = detect(project)
+    return framework is not None and framework.name in SERVERS and "files" not in project.package
+
+
+def _library(files: Files, project: NodeProject, framework: Framework | None, seen: Seen, notes: Notes) -> Profile:
+    return Profile(
+        root=project.root,
+        language=_language(files, project),
+        framework=framework.name if framework else None,
+        kind="job",
+        env=settings(seen.env, notes),
+        dependencies=frozenset(project.dependencies),
+        context=project.context,
+        clues=tuple(notes.clues),
+        warnings=tuple(notes.warnings),
+        runnable=False,
+    )
+
+
+def _language(files: Files, project: NodeProject) -> str:
+    typed = "typescript" in project.everything or files.exists(join(project.root, "tsconfig.json"))
+    return "typescript" if typed else "javascript"
+
+
+def _profile(
+    files: Files, project: NodeProject, framework: Framework | None, seen: Seen, program: _Program, notes: Notes
+) -> Profile:
+    served = program.delivery.output is not None
+    listen = opened(seen)
+    port, protocol = (static.PORT, "http") if served else _port(framework, program, seen)
+    kind: ComponentKind = "static" if served else _kind(framework, seen, program, port)
+    if kind in ("worker", "job"):
+        port = None
+    given = {} if served else _given(framework, program, listen, port)
+    env = settings(seen.env, notes, given)
+    _explain(files, project, framework, program, listen, port, notes)
+    return Profile(
+        root=project.root,
+        language=_language(files, project),
+        framework=framework.name if framework else None,
+        kind=kind,
+        start_command=program.shown or None,
+        ports=ports(port, protocol),
+        env=env,
+        health=_health(files, project, seen, port, notes, served=served),
+        resources=size("static" if served else framework.name if framework else "node", language="node"),
+        dependencies=frozenset(project.dependencies),
+        recipe=node_recipe(_build(files, project, framework, seen, program, port, given)),
+        context=project.context,
+        clues=tuple(notes.clues),
+        warnings=tuple(notes.warnings),
+    )
+
+
+def _port(framework: Framework | None, program: _Program, seen: Seen) -> tuple[int | None, Protocol]:
+    if port := commands.port_in(program.run) or program.delivery.port:
+        return port, "http"
+    listen = opened(seen)
+    if listen and not (framework and framework.pages and framework.name != "vite" and not program.script):
+        return listen.port or (framework.port if framework else 3000), listen.protocol
+    return (framework.port if framework else None), "http"
+
+
+def _kind(framework: Framework | None, seen: Seen, program: _Program, port: int | None) -> ComponentKind:
+    if said := commands.kind_of(program.run) or _kind_of_script(program):
+        return said
+    if framework and framework.pages:
+        return "web"
+    if port is None or (framework is None and not seen.listens):
+        return "worker"
+    return "web" if seen.pages else "api"
+
+
+def _kind_of_script(program: _Program) -> ComponentKind | None:
+    """A script called `worker`, a file called `worker.js`."""
+    words = commands.words(program.run)
+    named = any(_WORKER_FILE.search(word) for word in words[1:])
+    return "worker" if named or (program.script and _WORKER_SCRIPT.fullmatch(program.script)) else None
+
+
+def _given(framework: Framework | None, program: _Program, listen: Listen | None, port: int | None) -> dict[str, str]:
+    """Values that make the program listen on this port and on every address."""
+    if port is None:
+        return {}
+    given = {name: value.format(port=port) for name, value in (framework.honours if framework else ())}
+    variable = commands.port_variable(program.run) or (listen.env if listen and not given else None)
+    return given | ({variable: str(port)} if variable else {})
+
+
+def _explain(
+    files: Files,
+    project: NodeProject,
+    framework: Framework | None,
+    program: _Program,
+    listen: Listen | None,
+    port: int | None,
+    notes: Notes,
+) -> None:
+    text = files.text(project.path)
+    notes.clue("language", _language(files, project), project.path if text else program.file)
+    if program.shown:
+        notes.clue("start_command", program.shown, program.file, program.line, 0.9 if program.script else 0.7)
+    if framework:
+        marker = next(name for name in framework.markers if name in project.everything)
+        notes.clue("framework", framework.name, project.path, line_of(text, f'"{marker}"'))
+    if listen and port and listen.port == port:
+        notes.clue("ports", port, listen.file, listen.line)
+    elif port:
+        notes.clue("ports", port, program.file, program.line, 0.6)
+    if program.delivery.warning:
+        notes.warn("adapter", program.delivery.warning, project.path)
+    if port and listen and listen.host in LOOPBACK and program.delivery.output is None:
+        message = f"listens on {listen.host} only, so nothing outside the container reaches it; 0.0.0.0 would do"
+        notes.warn("loopback", message, listen.file, listen.line)
+
+
+def _health(
+    files: Files, project: NodeProject, seen: Seen, port: int | None, notes: Notes, *, served: bool
+) -> HealthCheck | None:
+    if served:
+        return HealthCheck(type="http", path="/", port=port)
+    if port is None:
+        return None
+    _note_health_files(files, project, seen)
+    if route := health_route(seen):
+        notes.clue("health", route.path, route.file, route.line)
+    return health_check(seen, port)
+
+
+def _note_health_files(files: Files, project: NodeProject, seen: Seen) -> None:
+    """Frameworks whose files are routes."""
+    for name in ("health", "healthz"):
+        for pattern, prefix in [(p, "/api") for p in _HEALTH_FILES] + [(p, "") for p in _HEALTH_ROOTS]:
+            for suffix in ("ts", "js", "tsx"):
+                path = join(project.root, f"{pattern.format(name)}.{suffix}")
+                if files.exists(path):
+                    seen.route(f"{prefix}/{name}", path, 1)
+
+
+def _build(
+    files: Files,
+    project: NodeProject,
+    framework: Framework | None,
+    seen: Seen,
+    program: _Program,
+    port: int | None,
+    given: dict[str, str],
+) -> NodeBuild:
+    first = next(iter(commands.words(program.run)), "")
+    baked = sorted({read.name for read in seen.env if read.name.startswith(_BUILD_SETTINGS)})
+    managers = ("npm", "pnpm", "yarn", "bun")
+    folder = "." if project.root == project.context else project.root.removeprefix(join(project.context, ""))
+    has_manifest = bool(project.manifests)
+    return NodeBuild(
+        version=project.version,
+        start=program.run,
+        manager=project.manager,
+        major=project.major,
+        locked=project.lock is not None,
+        manifests=project.manifests,
+        early=project.early,
+        folder=folder,
+        name=text_at(project.package, "name") or "",
+        script=_build_script(project, framework),
+        turbo=project.turbo,
+        output=program.delivery.output,
+        site=program.delivery.site or Site(),
+        prune=program.delivery.output is None and has_manifest and not _needs_development(project, first),
+        manager_at_run=any(re.search(rf"\b{name}\b", program.run) for name in managers if name != "npm"),
+        system=("openssl",) if "@prisma/client" in project.everything or "prisma" in project.everything else (),
+        adds=program.adds,
+        arguments=tuple(baked),
+        port=port,
+        env=tuple(given.items()),
+    )
+
+
+def _build_script(project: NodeProject, framework: Framework | None) -> str | None:
+    script = next((name for name in ("build", "build:prod", "build:production") if name in project.scripts), None)
+    return script if script or framework is None or not framework.pages else None
+
+
+def _needs_development(project: NodeProject, program: str) -> bool:
+    """The program that is started comes from a development dependency."""
+    package = {"nest": "@nestjs/cli", "remix-serve": "@remix-run/serve"}.get(program, program)
+    loaders = {"ts-node", "tsx", "tsconfig-paths", "@babel/register", "babel-register", "esm", "dotenv", "dotenv-cli"}
+    hidden = bool(project.development & loaders) and program == "node"
+    typed_at_run = table(project.package, "prisma") and "prisma" in project.development
+    return package in project.development or hidden or bool(typed_at_run)
+
+
+def _workers(files: Files, project: NodeProject, seen: Seen, main: _Program) -> list[Profile]:
+    """Scripts beside `start` that run a worker."""
+    found = [name for name in project.scripts if _WORKER_SCRIPT.fullmatch(name) and name != main.script]
+    profiles = []
+    for name in found[:4]:
+        line = line_of(files.text(project.path), f'"{name}"')
+        program = _Program(_shown(project, name), _resolved(project, name), project.path, line, name)
+        framework = None
+        profiles.append(_profile(files, project, framework, seen, program, Notes()))
+    return profiles

@@ -1,0 +1,44 @@
+"""What an image is called: its content decides, so that what hasn't changed is not built again. Pure."""
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Mapping
+
+from iarnet.models.component import Build
+from iarnet.sources.base import Tree
+
+_VERSION = 1
+
+
+def content_hash(tree: Tree, build: Build) -> str:
+    """Of all that the build reads: its context and a Dockerfile that may lie outside of it.
+
+    `tree` is the application's folder. Raises `NotFound` when there is no such context.
+    """
+    folder = tree.subtree(build.context) if posixpath.normpath(build.context) != "." else tree
+    recipe = tree.read(build.dockerfile) or b"" if build.dockerfile else b""
+    return hashlib.sha256(folder.hash.encode() + b"\0" + recipe).hexdigest()
+
+
+def image_name(
+    app: str,
+    component: str,
+    content: str,
+    build: Build,
+    *,
+    args: Mapping[str, str] | None = None,
+    base_images: Mapping[str, str] | None = None,
+) -> str:
+    """`iarnet/{app}-{component}:{16 hex digits}`. `args` and `base_images` are those of the builder."""
+    parts = (
+        _VERSION,
+        app,
+        component,
+        content,
+        build.model_dump(mode="json"),
+        dict(args or {}),
+        dict(base_images or {}),
+    )
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return f"iarnet/{app}-{component}:{digest[:16]}"
