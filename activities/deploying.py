@@ -29,6 +29,7 @@ class Deploying:
             await self._store.instances.intend(spec, provider.info.id)
             try:
                 await provider.ensure_image(spec.image, self._images)
+                await self._store.ledger.activate(spec.name)
                 instance = await provider.deploy(spec)
                 await self._store.instances.record(instance)
                 return await self._settled(effect, provider, spec)
@@ -58,7 +59,7 @@ class Deploying:
         provider = self._providers.get(operation.provider_id)
         async with heartbeating():
             await provider.remove(operation.instance, effect.epoch)
-            await self._store.instances.forget(operation.instance)
+            await self._store.instances.forget(operation.instance, operation.provider_id)
             await self._store.ledger.release([operation.instance])
 
     @activity.defn
@@ -72,7 +73,6 @@ class Deploying:
     async def _settled(self, effect: Effect, provider: Provider, spec: InstanceSpec) -> Instance:
         instance = await wait_until(provider, spec, effect.operation.until)
         await self._store.instances.record(instance)
-        await self._store.ledger.activate(spec.name)
         return instance
 
 

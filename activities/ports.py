@@ -32,8 +32,8 @@ class HostPorts:
             for key, _, publish, wanted in published(component):
                 kept = next((port for port, holder in claims.items() if holder == (app, key)), None)
                 port = await self._one(app, key, publish, wanted, kept, provider, ours, claims)
-                if not dry_run:
-                    await self._ledger.claim_port(provider.info.id, app, key, port)
+                if not dry_run and not await self._ledger.claim_port(provider.info.id, app, key, port):
+                    raise _taken(key, port, (await self._ledger.ports(provider.info.id)).get(port))
                 claims[port] = (app, key)
                 chosen[key] = port
                 if publish == "prefer" and wanted and port != wanted:

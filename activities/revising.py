@@ -67,7 +67,8 @@ class Revising:
     async def _new(self, app: App, settings: Settings, *, fresh: bool) -> Revision:
         """The latest revision again when nothing has changed, else the next number. `fresh` forces a new number."""
         source, analysis = await self._analysed(app)
-        qualified = analysis.model_copy(update={"components": [qualify(app.name, c) for c in analysis.components]})
+        components = tuple(qualify(app.name, c, analysis.edges) for c in analysis.components)
+        qualified = analysis.model_copy(update={"components": components})
         corrected = self._correct(qualified, settings)
         for component in corrected.components:
             check(component)
@@ -79,7 +80,7 @@ class Revising:
             number=latest.number + 1 if latest else 1,
             commit=source.commit,
             tree=source.tree,
-            components=tuple(corrected.components),
+            components=corrected.components,
             edges=corrected.edges,
             images={c.name: self._image(app, tree, c) for c in corrected.components},
             settings=settings,

@@ -58,7 +58,8 @@ class Gate:
 
     def _is_ours(self, host: str) -> bool:
         name = _hostname(host)
-        return name == "localhost" or name in self.allowed_hosts or _is_loopback(name)
+        allowed = {host.lower() for host in self.allowed_hosts if host}
+        return name == "localhost" or name in allowed or _is_loopback(name)
 
     def _knows_token(self, request: HTTPConnection) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

@@ -238,7 +238,7 @@ def details(view: AppView) -> ApplicationDetails:
 def component(view: ComponentView) -> ComponentShape:
     return ComponentShape(
         id=view.name,
-        name=view.name,
+        name=_titled(view.name),
         type=view.kind,
         status=STATE[view.state],
         provider_id=view.provider_id,
@@ -250,7 +250,7 @@ def component(view: ComponentView) -> ComponentShape:
 def analysed(view: Any) -> AnalysedComponent:
     return AnalysedComponent(
         id=view.name,
-        name=view.name,
+        name=_titled(view.name),
         type=view.kind,
         language=view.language,
         framework=view.framework,
@@ -273,3 +273,8 @@ def log_line(line: LogEntry) -> LogShape:
     found = LEVELS.search(line.text[:200])
     level: Literal["info", "warn", "error"] = "info" if found is None else "error" if found[1] else "warn"
     return LogShape(timestamp=line.time, level=level, message=line.text, source=line.instance)
+
+
+def _titled(name: str) -> str:
+    """`order-api` -> `Order Api`, as the documented examples have it."""
+    return name.replace("-", " ").title()

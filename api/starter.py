@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, JsonValue
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -38,7 +38,7 @@ NODE = SearchAttributeKey.for_keyword("IarnetNode")
 RPC_TIMEOUT = timedelta(seconds=10)
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, JsonValue] = {
     "workflow_id": "change.shop",
     "run_id": "019a9f6e-5f0a-7c0e-8a57-0d7f3b1c2d4e",
     "url": "http://127.0.0.1:8233/namespaces/iarnet/workflows/change.shop/019a9f6e-5f0a-7c0e-8a57-0d7f3b1c2d4e/history",

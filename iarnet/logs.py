@@ -20,8 +20,8 @@ from iarnet.config_sections import Logging, Rotation
 
 Redact = Callable[[str], str]
 
-_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "temporalio", "alembic", "asyncio")
-_CHATTY = ("httpx", "httpcore", "docker", "urllib3", "git", "paramiko", "sqlalchemy.engine", "aiosqlite")
+_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "temporalio", "asyncio")
+_CHATTY = ("alembic", "httpx", "httpcore", "docker", "urllib3", "git", "paramiko", "sqlalchemy.engine", "aiosqlite")
 _TOKEN = re.compile(r"([?&](?:access_)?token=)[^&\s\"']+", re.IGNORECASE)
 
 
@@ -170,13 +170,14 @@ def _shared() -> list[Processor]:
 
 
 class _Clean:
-    """No secret leaves in a log line."""
+    """No secret leaves in a log line, and each begins with when, how bad and what."""
 
     def __init__(self, redact: Redact | None) -> None:
         self._redact = redact or (lambda text: text)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {key: self._clean(value) for key, value in event.items()}
+        first = {key: event[key] for key in ("time", "level", "event") if key in event}
+        return {key: self._clean(value) for key, value in {**first, **event}.items()}
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -251,9 +251,9 @@ def _services(settings: Settings, adapters: Adapters, connected: temporal.Connec
         return health
 
     async def remove_provider(provider_id: str) -> None:
-        await adapters.store.providers.unregister(provider_id)
         await connected.client.get_workflow_handle(f"provider.{provider_id}").signal("end")
         await adapters.monitors.remove(provider_id)
+        await adapters.store.providers.unregister(provider_id)
         await adapters.providers.forget(provider_id)
 
     return Services(

@@ -1,9 +1,10 @@
 """Filling a draft from weaker sources: its Dockerfile, the program in its folder, the image it runs."""
 
 import shlex
+from typing import Any
 
 from iarnet.analysis import services
-from iarnet.analysis.base import Files, Profile
+from iarnet.analysis.base import Clue, Files, Profile
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import FRONT, component_name, unique
 from iarnet.analysis.roots import Recogniser, own_manifest
@@ -12,13 +13,26 @@ from iarnet.analysis.structures.quantities import program
 from iarnet.errors import InvalidComponent
 from iarnet.models.component import Build, Port
 
+SERVED = ("ports", "health")
+"""What only a program that serves has: one that shares a Dockerfile with it does not."""
+
 
 def complete(files: Files, recognise: Recogniser, findings: Findings) -> None:
+    _name_jobs(findings)
+    plain = {home(path): path for path in reversed(dockerfiles(files)) if not variant(path)}
     for draft in list(findings.drafts):
         if draft.facts.get("image"):
             _from_image(draft)
         else:
-            _from_code(files, recognise, findings, draft)
+            _from_code(files, recognise, findings, draft, plain)
+
+
+def _name_jobs(findings: Findings) -> None:
+    """What others wait for until it has completed."""
+    awaited = {edge.to for edge in findings.edges if edge.condition == "completed"}
+    for draft in findings.drafts:
+        if draft.name in awaited:
+            draft.facts.setdefault("kind", "job")
 
 
 def _from_image(draft: Draft) -> None:
@@ -56,14 +70,21 @@ def _quoted(source: str, target: str) -> str:
     return f"[{', '.join(escaped)}]"
 
 
-def _from_code(files: Files, recognise: Recogniser, findings: Findings, draft: Draft) -> None:
+def _from_code(
+    files: Files, recognise: Recogniser, findings: Findings, draft: Draft, dockerfile_of: dict[str, str]
+) -> None:
     draft.root = draft.root or draft.facts.get("context") or "."
-    _own_dockerfile(files, draft)
+    _own_dockerfile(files, draft, dockerfile_of)
     build: Build | None = draft.facts.get("build")
+    started = _start(draft)
+    facts, clues = _dockerfile_facts(files, build)
     if build and build.dockerfile:
-        _from_dockerfile(files, draft, build)
         draft.root = _code_root(files, draft.root, build.dockerfile)
-    profile = recognise(draft.root, _start(draft))
+    profile = recognise(draft.root, started or facts.get("start_command"))
+    quiet = draft.facts.get("kind") == "job" or bool(started and profile and profile.kind in ("worker", "job"))
+    for name in facts:
+        if not (name in SERVED and quiet) and not (name == "start_command" and started):
+            draft.offer(name, facts[name], clues.get(name), "dockerfile")
     if profile:
         _from_profile(findings, draft, profile)
     if "build" not in draft.facts:
@@ -82,7 +103,7 @@ def _code_root(files: Files, root: str, dockerfile: str) -> str:
     return folder if root == "." and own_manifest(files, folder) else root
 
 
-def _own_dockerfile(files: Files, draft: Draft) -> None:
+def _own_dockerfile(files: Files, draft: Draft, dockerfile_of: dict[str, str]) -> None:
     """The Dockerfile in its folder, where the declaration names none (or one that is not there)."""
     build: Build | None = draft.facts.get("build")
     if build and (build.recipe or (build.dockerfile and files.exists(build.dockerfile))):
@@ -91,18 +112,16 @@ def _own_dockerfile(files: Files, draft: Draft) -> None:
         draft.facts.pop("build")
         draft.warn("no-dockerfile", f"{draft.name}: there is no {build.dockerfile}; the build is generated")
         return
-    here = [path for path in dockerfiles(files) if home(path) == draft.root and not variant(path)]
-    if here:
-        draft.facts["build"] = Build(context=context_of(files, here[0]), dockerfile=here[0])
+    path = dockerfile_of.get(draft.root or ".")
+    if path:
+        draft.facts["build"] = Build(context=context_of(files, path), dockerfile=path)
 
 
-def _from_dockerfile(files: Files, draft: Draft, build: Build) -> None:
-    facts, clues = read_facts(files, build.dockerfile or "", build.target)
-    by_field = {clue.field: clue for clue in clues}
-    started = {"command", "entrypoint", "start_command"} & set(draft.facts)
-    for name, value in facts.items():
-        if not (name == "start_command" and started):
-            draft.offer(name, value, by_field.get(name), "dockerfile")
+def _dockerfile_facts(files: Files, build: Build | None) -> tuple[dict[str, Any], dict[str, Clue]]:
+    if build is None or build.dockerfile is None:
+        return {}, {}
+    facts, clues = read_facts(files, build.dockerfile, build.target)
+    return facts, {clue.field: clue for clue in clues}
 
 
 def _start(draft: Draft) -> str | None:
@@ -121,7 +140,7 @@ def _from_profile(findings: Findings, draft: Draft, profile: Profile) -> None:
     clues = {clue.field: clue for clue in profile.clues}
     dockerfile = _dockerfile(draft)
     for name in ("language", "framework", "start_command", "ports", "health", "resources"):
-        if name == "ports" and draft.facts.get("kind") in ("worker", "job"):
+        if name in SERVED and draft.facts.get("kind") in ("worker", "job") and "ports" not in draft.facts:
             continue
         if not (name == "start_command" and _start(draft)):
             draft.offer(name, getattr(profile, name), clues.get(name), profile.language)

@@ -103,7 +103,9 @@ def _tell_others(components: dict[str, Component], moved: str, old: int) -> None
     port = components[moved].port
     for name, component in components.items():
         env = tuple(
-            v.model_copy(update={"value": pattern.sub(f"{moved}:{port.port if port else old}", v.value)}) if v.value else v
+            v.model_copy(update={"value": pattern.sub(f"{moved}:{port.port if port else old}", v.value)})
+            if v.value
+            else v
             for v in component.env
         )
         components[name] = component.model_copy(update={"env": env})

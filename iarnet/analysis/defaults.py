@@ -73,11 +73,13 @@ def _resources(draft: Draft) -> None:
 
 
 def _publish(findings: Findings) -> None:
-    """Declared ways in, else the web components that nobody else needs, else such APIs."""
+    """Declared ways in, else the web components that nobody else needs, else such APIs; and what browsers call."""
+    programs = [d for d in findings.drafts if not d.service and d.facts.get("ports")]
+    wished = any("publish" in d.facts and d.facts["publish"] != "no" and d.kind == "web" for d in programs)
+    declared = wished or any(port.publish != "no" for d in programs for port in d.facts["ports"])
     for draft in findings.drafts:
         _declared(draft)
-    programs = [d for d in findings.drafts if not d.service and d.facts.get("ports")]
-    if any(port.publish != "no" for d in programs for port in d.facts["ports"]):
+    if declared:
         return
     open_to = [d for d in programs if d.facts.get("publish") != "no"]
     needed = {edge.to for edge in findings.edges}

@@ -1,4 +1,4 @@
-"""An analysis as the document that the API, the command line and `docs/schemas/analysis.schema.json` promise."""
+"""An analysis as the documented answer, which the API and the command line give alike."""
 
 from typing import Any
 

@@ -137,7 +137,7 @@ def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[se
     if _uses_celery(draft) and not found.keys() & _BROKERS:
         key = next((name for name in sorted(_BROKERS) if name in present), "rabbitmq")
         found[key] = (services.by_key(key), "uses Celery, whose default broker it is")
-    return list(found.values())
+    return [found[service.key] for service in services.SERVICES if service.key in found]
 
 
 _BROKERS = frozenset({"redis", "rabbitmq"})

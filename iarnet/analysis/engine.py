@@ -25,6 +25,8 @@ from iarnet.sources.base import Tree
 
 STRUCTURES: tuple[StructureDetector, ...] = (IarnetYaml(), Compose(), Procfile(), Dockerfile())
 MAX_COMPONENTS = 200
+MAX_EVIDENCE = 5_000
+MAX_WARNINGS = 500
 
 
 def analyze(
@@ -77,9 +79,9 @@ def _analysis(tree: str, files: TreeFiles, findings: Findings) -> Analysis:
     return Analysis(
         tree=tree,
         components=tuple(_component(draft) for draft in findings.drafts),
-        edges=tuple(findings.edges),
-        evidence=(*(e for draft in findings.drafts for e in draft.evidence), *findings.evidence),
-        warnings=tuple(dict.fromkeys(warnings)),
+        edges=tuple(sorted(findings.edges, key=lambda edge: (edge.from_, edge.to))),
+        evidence=(*(e for draft in findings.drafts for e in draft.evidence), *findings.evidence)[:MAX_EVIDENCE],
+        warnings=tuple(dict.fromkeys(warnings))[:MAX_WARNINGS],
     )
 
 

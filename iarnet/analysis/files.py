@@ -23,6 +23,8 @@ IGNORED = words(
     ".gradle .mvn .idea .vscode coverage testdata __tests__ __mocks__ .terraform"
 )
 
+_HUGE_LINE = re.compile(rf"(?m)^[^\n]{{{LINE_LIMIT + 1},}}")
+
 
 class TreeFiles:
     """Implements `Files`. `exhausted` tells that the budget of bytes was spent and later reads came back empty."""
@@ -31,6 +33,7 @@ class TreeFiles:
         self._tree = tree
         self._budget = budget
         self._texts: dict[str, str | None] = {}
+        self._searched: dict[str, str] = {}
         self.exhausted = False
 
     @cached_property
@@ -73,8 +76,8 @@ class TreeFiles:
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterator[Match]:
         expression, anywhere = re.compile(pattern), re.compile(pattern, re.MULTILINE)
         for path in self._worth(self.paths(root), suffixes):
-            text = self.text(path)
-            if text and anywhere.search(text):
+            text = self._searchable(path)
+            if anywhere.search(text):
                 yield from _matches(expression, path, text)
 
     def _worth(self, paths: list[str], suffixes: tuple[str, ...]) -> list[str]:
@@ -91,6 +94,12 @@ class TreeFiles:
                 within.append(path)
         return within
 
+    def _searchable(self, path: str) -> str:
+        """The text without its huge lines, on which an expression may take a time that grows with their square."""
+        if path not in self._searched:
+            self._searched[path] = _HUGE_LINE.sub("", self.text(path) or "")
+        return self._searched[path]
+
     def _load(self, path: str) -> str | None:
         if self._budget <= 0:
             self.exhausted = True
@@ -103,12 +112,13 @@ class TreeFiles:
 
 
 def decode(raw: bytes) -> str | None:
-    """UTF-8, or UTF-16 where a byte order mark says so, errors replaced; None for what is not text."""
+    """UTF-8, or UTF-16 where a byte order mark says so, errors replaced, lines ended by a newline alone; None for
+    what is not text."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = raw.decode("utf-16", errors="replace")
     else:
         text = raw.decode("utf-8-sig", errors="replace")
-    return None if "\0" in text else text
+    return None if "\0" in text else text.replace("\r\n", "\n")
 
 
 def _kept(folder: str) -> bool:
@@ -117,8 +127,6 @@ def _kept(folder: str) -> bool:
 
 
 def _matches(expression: re.Pattern[str], path: str, text: str) -> Iterator[Match]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if len(line) > LINE_LIMIT:
-            continue
+    for number, line in enumerate(text.split("\n"), start=1):
         for found in expression.finditer(line):
             yield Match(path, number, line, tuple(group or "" for group in found.groups()))

@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Iterable
 
-
 FRONT = frozenset({"web", "frontend", "front", "client", "ui", "www", "site", "webapp", "website"})
 """Names that people give to what a browser talks to."""
 

@@ -5,10 +5,13 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from iarnet.analysis.base import Declared, Ecosystem, Files, Profile, StructureDetector
 from iarnet.analysis.declared import draft_of, edge_evidence
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import component_name, unique, words
+from iarnet.errors import InvalidComponent
 
 DEPTH = 3
 MAX_FOLDERS = 300
@@ -40,7 +43,12 @@ class Recogniser:
     def _ask(self, root: str, start: str | None) -> Profile | None:
         first: Profile | None = None
         for ecosystem in self._ecosystems:
-            profile = ecosystem.recognise(self._files, root, start)
+            try:
+                profile = ecosystem.recognise(self._files, root, start)
+            except ValidationError as error:
+                raise InvalidComponent(
+                    f"{ecosystem.name} in {root!r}: {error.errors()[0]['msg']}", where=root, hint="see the files there"
+                ) from error
             if profile and profile.runnable:
                 return profile
             first = first or profile
@@ -81,8 +89,8 @@ def own_manifest(files: Files, folder: str) -> bool:
 def _folders(files: Files) -> dict[str, _Folder]:
     """Shallow ones first."""
     found = {"."}
-    for path in files.paths(depth=DEPTH + 1):
-        parts = path.split("/")[:-1]
+    for folder in {path.rpartition("/")[0] for path in files.paths(depth=DEPTH + 1)} - {""}:
+        parts = folder.split("/")
         found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
     ordered = sorted(found, key=lambda path: (path != ".", path.count("/"), path))
     return {path: _Folder(path) for path in ordered[:MAX_FOLDERS]}

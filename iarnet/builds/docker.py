@@ -14,7 +14,7 @@ import docker.errors
 from iarnet.builds.context import RECIPE, ignored_patterns, write_context
 from iarnet.builds.engine import BuildEngine
 from iarnet.builds.failures import build_failure, recipe_place, refusal
-from iarnet.builds.names import image_name
+from iarnet.builds.names import content_hash, image_name
 from iarnet.builds.output import Output
 from iarnet.builds.recipe import Preamble, Recipe, adapt
 from iarnet.errors import BuildFailed, ImageUnavailable
@@ -64,8 +64,9 @@ class DockerBuilder:
         self._ca_bundle, self._proxy, self._timeout_s, self._redact = ca_bundle, proxy, timeout_s, redact
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def name_image(self, app: str, component: str, content: str, build: Build) -> str:
-        """`content` is `names.content_hash` of the application's tree."""
+    def name_image(self, app: str, component: str, tree: Tree, build: Build) -> str:
+        """`tree` is the application's folder. Raises `NotFound` when the build's context is not in it."""
+        content = content_hash(tree, build)
         return image_name(app, component, content, build, args=self._args, base_images=self._base_images)
 
     async def build(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildResult:

@@ -117,7 +117,7 @@ class _Adapter:
         for name, _, default in (word.partition("=") for word in words):
             self.declared.add(name)
             if not self._stages:
-                self._known[name] = self._args.get(name, default.strip("\"'"))
+                self._known[name] = self._args.get(name) or _expanded(default.strip("\"'"), self._known)
 
     def _stage(self, words: tuple[str, ...], text: str) -> str:
         image = _expanded(words[0], self._known)

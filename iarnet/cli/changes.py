@@ -145,7 +145,7 @@ def delete(
     session = session_of(ctx)
     confirm(session, f"Delete {app}{' and all its data' if delete_data else ''}?", yes=yes)
     run = session.node.delete("apps", checked_app(app), keep_data=not delete_data)
-    _end(session, app, run, detach=detach)
+    _end(session, app, "delete", run, detach=detach)
 
 
 def cancel(ctx: typer.Context, app: App) -> None:
@@ -157,10 +157,10 @@ def cancel(ctx: typer.Context, app: App) -> None:
 
 def change(session: Session, app: str, verb: str, body: Any = None, *, detach: bool) -> None:
     run = session.node.post("apps", checked_app(app), verb, body=body)
-    _end(session, app, run, detach=detach)
+    _end(session, app, verb, run, detach=detach)
 
 
-def _end(session: Session, app: str, run: dict[str, Any], *, detach: bool) -> None:
+def _end(session: Session, app: str, verb: str, run: dict[str, Any], *, detach: bool) -> None:
     if detach:
         where = f" ({run['url']})" if run.get("url") else ""
         return session.show.result(run, f"{run['workflow_id']} is started{where}; follow it: iarnet events {app} -f")
@@ -169,7 +169,7 @@ def _end(session: Session, app: str, run: dict[str, Any], *, detach: bool) -> No
         return session.show.document(ended.document())
     result = ended.result or {}
     took = f" in {result['duration_s']:.1f} s" if result.get("duration_s") else ""
-    session.show.text(f"{app}: {ended.progress['status']}{took}", style="green")
+    session.show.text(f"{app}: {verb} {ended.progress['status']}{took}", style="green")
     for component, address in result.get("addresses", {}).items():
         session.show.text(f"  {component}  {address}")
     for note in result.get("notes", ()):

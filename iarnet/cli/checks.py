@@ -66,7 +66,7 @@ def _git(machine: Machine) -> Check:
     if not program:
         return Check(name="git", state="fail", says="not found", fix="install git, or set `git.binary`")
     said = _output(program, "--version")
-    found = re.search(r"(\d+)\.(\d+)", said)
+    found = re.match(r"git version (\d+)\.(\d+)", said)
     version = (int(found[1]), int(found[2])) if found else (0, 0)
     if version < OLDEST_GIT:
         return Check(name="git", state="fail", says=f"{said or program} is too old", fix="install git 2.37 or newer")

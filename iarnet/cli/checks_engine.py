@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from iarnet.cli.check import WAIT_S, Check, Machine, State
+from iarnet.cli.check import WAIT_S, Check, Machine
 
 OLDEST_API = (1, 41)
 
@@ -90,20 +90,19 @@ def _no_engine(refusals: Sequence[tuple[str, Exception]]) -> Check:
 def _networks(machine: Machine, networks: list[dict[str, Any]]) -> Check:
     pool = IPv4Network(machine.settings.docker.network_pool)
     configs = [c for n in networks for c in (n.get("IPAM") or {}).get("Config") or ()]
-    used = {c["Subnet"] for c in configs if "." in c.get("Subnet", "")}
-    taken = [s for s in map(IPv4Network, used) if s.overlaps(pool)]
-    foreign = [f"{name} ({net})" for name, net in _interfaces() if net.overlaps(pool) and net not in taken]
-    if foreign:
-        says = f"{pool} overlaps with {', '.join(foreign)}"
+    subnets = {c["Subnet"] for c in configs if "." in c.get("Subnet", "")}
+    taken = [s for s in map(IPv4Network, subnets) if s.overlaps(pool)]
+    foreign = [(name, net) for name, net in _interfaces() if net.overlaps(pool) and net not in taken]
+    if names := [f"{name} ({net})" for name, net in foreign if net.supernet_of(pool)]:
+        says = f"{pool} lies within the network of {', '.join(names)}"
         return Check(
             name="networks", state="fail", says=says, fix="set `docker.network_pool` to a range that is free"
         )
-    free = pool.num_addresses - sum(min(s.num_addresses, pool.num_addresses) for s in taken)
-    state: State = "ok" if free * 10 > pool.num_addresses else "warn"
-    says = f"{pool}, {len(taken)} networks in it, {max(0, 100 * free // pool.num_addresses)} % free"
-    return Check(
-        name="networks", state=state, says=says, fix="" if state == "ok" else "set a larger `docker.network_pool`"
-    )
+    used = sum(net.num_addresses for net in {*taken, *(net for _, net in foreign)})
+    free = max(0, 100 - 100 * used // pool.num_addresses)
+    says = f"{pool}, {len(taken)} networks of this engine in it, {free} % free"
+    fix = "" if free > 10 else "set a larger `docker.network_pool`"
+    return Check(name="networks", state="warn" if fix else "ok", says=says, fix=fix)
 
 
 def _interfaces() -> Iterator[tuple[str, IPv4Network]]:

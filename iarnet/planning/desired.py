@@ -1,19 +1,23 @@
 """From what analysis and the user say to the instances that should run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
 from iarnet.models.component import Component, EnvVar
+from iarnet.models.edge import Edge
 from iarnet.models.instance import InstanceSpec, PortBinding
 
 # Docker has no notion of these; on the wire they are TCP.
 _TRANSPORT = {"udp": "udp"}
 
 
-def qualify(app: str, component: Component) -> Component:
-    """Secret names of an analysis are relative to the app (`db/password`); in a revision they are full."""
-    return component.model_copy(update={"env": tuple(_qualified(app, env) for env in component.env)})
+def qualify(app: str, component: Component, edges: Sequence[Edge]) -> Component:
+    """Secret names of an analysis are relative to the app (`db/password`); in a revision they are full. What others
+    wait for to be completed is a job, whatever it looks like."""
+    awaited = any(edge.to == component.name and edge.condition == "completed" for edge in edges)
+    env = tuple(_qualified(app, env) for env in component.env)
+    return component.model_copy(update={"env": env, "kind": "job" if awaited else component.kind})
 
 
 def check(component: Component) -> None:

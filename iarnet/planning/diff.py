@@ -102,17 +102,34 @@ def _is_kept(wanted: Wanted, kept: Sequence[Kept], actual: Sequence[Instance]) -
 
 
 def _builds(new: Sequence[Wanted]) -> list[Operation]:
-    builds = {w.build.component: w.build for w in new if w.build}
-    return [
-        Operation(
-            id=f"build.{build.component}",
-            kind="build",
-            component=build.component,
-            build=build,
-            reason=f"image {build.image}",
+    """One per image. Generated recipes over the same folder begin alike, and an engine reuses the layers of a build
+    only once it has ended: so these follow each other."""
+    operations: list[Operation] = []
+    last: dict[str, str] = {}
+    for image, build in _makers(new).items():
+        before = last.get(build.build.context) if build.build.recipe else None
+        operations.append(
+            Operation(
+                id=f"build.{build.component}",
+                kind="build",
+                component=build.component,
+                build=build,
+                after=(before,) if before else (),
+                reason=f"image {image}",
+            )
         )
-        for build in builds.values()
-    ]
+        if build.build.recipe:
+            last[build.build.context] = operations[-1].id
+    return operations
+
+
+def _makers(new: Sequence[Wanted]) -> dict[str, BuildRequest]:
+    """Image -> who makes it; components that share an image share its build."""
+    makers: dict[str, BuildRequest] = {}
+    for wanted in new:
+        if wanted.build:
+            makers.setdefault(wanted.build.image, wanted.build)
+    return makers
 
 
 def _deploys(
@@ -143,7 +160,7 @@ def _deploys(
 
 def _prerequisites(wanted: Wanted, new: Sequence[Wanted], edges: Sequence[Edge]) -> tuple[str, ...]:
     """The image, and what the component needs of what is deployed in the same plan."""
-    build = (f"build.{wanted.build.component}",) if wanted.build else ()
+    build = (f"build.{_makers(new)[wanted.build.image].component}",) if wanted.build else ()
     needs = {e.to: e.condition for e in edges if e.from_ == wanted.spec.component}
     return build + tuple(
         _milestone(other.spec, needs[other.spec.component], edges) for other in new if other.spec.component in needs

@@ -123,7 +123,7 @@ def _host_config(spec: InstanceSpec, network: str, publish_address: str) -> dict
         ],
         "CapDrop": ["ALL"],
         "CapAdd": list(spec.capabilities),
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges"],
         "Init": True,
         "PidsLimit": _PIDS,
         "Memory": memory,

@@ -6,7 +6,7 @@ import re
 from iarnet.errors import RefNotFound
 from iarnet.sources.remote import Remote
 
-_SHORT_COMMIT = re.compile(r"^[0-9a-f]{7,39}$")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 _NAMED = re.compile(r"^refs/(?:heads|tags)/(.*[^}])$")
 
 
@@ -17,7 +17,7 @@ async def find_commit(remote: Remote, ref: str) -> str:
         if name in found:
             return found[name]
     every = await remote.refs()
-    if _SHORT_COMMIT.match(ref) and len(tips := {sha for sha in every.values() if sha.startswith(ref)}) == 1:
+    if _SHORT_COMMIT.fullmatch(ref) and len(tips := {sha for sha in every.values() if sha.startswith(ref)}) == 1:
         return tips.pop()
     raise _no_ref(ref, every)
 
@@ -40,6 +40,6 @@ def _no_ref(ref: str, every: dict[str, str]) -> RefNotFound:
         hint = f"Give one of its branches as ref. There are, for example: {near}."
         return RefNotFound("The repository has no default branch.", hint=hint)
     hint = f"There are, for example: {near}."
-    if _SHORT_COMMIT.match(ref):
+    if _SHORT_COMMIT.fullmatch(ref):
         hint = "Give all 40 digits of a commit: servers know no abbreviations."
     return RefNotFound(f"The repository has no branch or tag {ref!r}.", where=ref, hint=hint)

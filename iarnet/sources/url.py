@@ -11,11 +11,11 @@ from iarnet.errors import InvalidInput, InvalidUrl
 Scheme = Literal["https", "http", "ssh", "file"]
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22, "file": 0}
-_HOST = re.compile(r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
-_USER = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
-_SCP = re.compile(r"^(?P<user>[^@/:]*)@(?P<host>\[[^\]]*\]|[^@/:]*):(?P<path>.*)$", re.DOTALL)
+_HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_SCP = re.compile(r"(?P<user>[^@/:]+)@(?P<host>\[[^\]]*\]|[^@/:]*):(?P<path>[^:].*)", re.DOTALL)
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
-_COMMIT = re.compile(r"^[0-9a-fA-F]{40}$")
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}")
 _NOT_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|^[-./]|[./]$|\.lock(/|$)")
 
 
@@ -54,7 +54,7 @@ def parse_url(text: str, *, allow_file: bool = False, allow_http: bool = False) 
 
 
 def is_commit(ref: str) -> bool:
-    return bool(_COMMIT.match(ref))
+    return bool(_COMMIT.fullmatch(ref))
 
 
 def check_ref(ref: str) -> str:
@@ -110,7 +110,7 @@ def _refuse_secrets(scheme: Scheme, user: str | None, password: str | None) -> N
 
 
 def _scp(text: str) -> RepositoryUrl:
-    match = _SCP.match(text)
+    match = _SCP.fullmatch(text)
     if match is None:
         raise InvalidUrl("That is no repository address.", hint=_FORMS)
     host = match["host"].strip("[]")
@@ -118,9 +118,9 @@ def _scp(text: str) -> RepositoryUrl:
 
 
 def _checked(url: RepositoryUrl) -> RepositoryUrl:
-    if not _HOST.match(url.host):
+    if not _HOST.fullmatch(url.host):
         raise InvalidUrl("The address has no valid host name.", hint="Write the names of other scripts in punycode.")
-    if url.user and not _USER.match(url.user):
+    if url.user and not _USER.fullmatch(url.user):
         raise InvalidUrl("The address has no valid user name.", hint=_FORMS)
     if not url.path.strip("/") or url.path.lstrip("/").startswith("-"):
         raise InvalidUrl("The address has no valid path of a repository.", where=url.host, hint=_FORMS)

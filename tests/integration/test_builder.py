@@ -19,7 +19,6 @@ import pytest
 import pytest_asyncio
 
 from iarnet.builds.docker import DockerBuilder
-from iarnet.builds.names import content_hash
 from iarnet.errors import BuildFailed, IarnetError, ImageUnavailable, ProviderUnavailable
 from iarnet.models.component import Build
 from iarnet.models.image import BuildRequest, BuildResult
@@ -69,9 +68,8 @@ class Workshop:
         tree = (await self.sources.fetch(self.app, git, commit)).tree
         how = Build(**build)
         whole = await self.sources.tree(self.app, tree)
-        content = content_hash(whole.subtree(subdir) if subdir else whole, how)
+        image = builder.name_image(self.app, "web", whole.subtree(subdir) if subdir else whole, how)
         whole.close()
-        image = builder.name_image(self.app, "web", content, how)
         return BuildRequest(app=self.app, component="web", tree=tree, subdir=subdir, build=how, image=image)
 
     async def build(
@@ -386,7 +384,7 @@ async def test_export(shop: Workshop) -> None:
 
 
 async def test_forget_leaves_what_is_used(shop: Workshop) -> None:
-    shop.put("Dockerfile", f"FROM {BASE}\nCMD sleep 60\n")
+    shop.put("Dockerfile", f"FROM {BASE}\nCOPY . /app\nCMD sleep 60\n")
     builder = shop.builder()
     used = await shop.build(builder, dockerfile="Dockerfile")
     shop.put("more", "x")

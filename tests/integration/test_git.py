@@ -5,16 +5,25 @@ import base64
 import hashlib
 import io
 import os
+import ssl
 import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from iarnet.errors import (
     AccessDenied,
@@ -41,7 +50,7 @@ class Repo:
         path.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
 
-    def git(self, *words: str) -> str:
+    def git(self, *words: str, given: bytes = b"") -> str:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
@@ -52,9 +61,8 @@ class Repo:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ALLOW_PROTOCOL": "file",
         }
-        return subprocess.run(
-            ["git", *words], cwd=self.path, env=env, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        done = subprocess.run(["git", *words], cwd=self.path, env=env, input=given, check=True, capture_output=True)
+        return done.stdout.decode().strip()
 
     def write(self, **files: str | bytes) -> None:
         for name, content in files.items():
@@ -488,6 +496,7 @@ class GitHandler(BaseHTTPRequestHandler):
         self.send_response(int(fields.pop("Status", "200").split()[0]))
         for name, value in fields.items():
             self.send_header(name, value)
+        self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         self.wfile.write(rest)
 
@@ -623,6 +632,93 @@ async def test_cancelling_ends_git(tmp_path: Path, served: Served) -> None:
     assert not _gits()
 
 
+async def test_https_with_our_own_authority(tmp_path: Path, served: Served, repo: Repo) -> None:
+    authority = tmp_path / "ca.pem"
+    with _encrypted(served, authority) as url:
+        with pytest.raises(SourceError) as error:
+            await GitSources(tmp_path / "without", allow_private_hosts=True).resolve(GitSource(url=url))
+        assert "ca_bundle" in error.value.hint
+        sources = GitSources(tmp_path / "with", allow_private_hosts=True, ca_bundle=authority)
+        assert await sources.resolve(GitSource(url=url)) == repo.git("rev-parse", "HEAD")
+
+
+async def test_the_addresses_that_were_checked_are_those_that_are_used(
+    tmp_path: Path, served: Served, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def checked(host: str, port: int, *, allow_private: bool) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr("iarnet.sources.remote.addresses_of", checked)
+    git = GitSource(url=f"http://name-without-address.invalid:{served.port}/repo/.git")
+    assert await private(tmp_path).resolve(git) == repo.git("rev-parse", "HEAD")
+
+
+async def test_a_token_goes_to_submodules_of_the_same_origin_only(
+    tmp_path: Path, served: Served, elsewhere: Served, repo: Repo
+) -> None:
+    served.password = TOKEN
+    for name, host in (("near", served), ("far", elsewhere)):
+        library = Repo(tmp_path / name)
+        library.put(f"{name}.txt", name)
+        library.commit()
+        repo.git("submodule", "--quiet", "add", f"../{name}", name)
+        repo.git("config", "-f", ".gitmodules", f"submodule.{name}.url", f"{host.url}/{name}/.git")
+    repo.commit()
+    secrets = SealedSecrets.open(MemoryRows(), tmp_path / "key")
+    await secrets.put("credentials/hub", TOKEN)
+    sources = private(tmp_path, secrets=secrets)
+    _, hash = await imported(sources, f"{served.url}/repo/.git", credential="hub")
+    tree = await sources.tree("shop", hash)
+    assert (tree.read("near/near.txt"), tree.read("far/far.txt")) == (b"near", b"far")
+    tree.close()
+    assert {auth for _, auth in elsewhere.seen} == {None}
+
+
+async def test_a_fetch_after_a_crash(sources: GitSources, repo: Repo, tmp_path: Path) -> None:
+    await imported(sources, repo.url)
+    store = tmp_path / "sources/shop.git"
+    (store / "objects/pack/tmp_pack_x").write_bytes(b"half")
+    (store / "shallow.lock").write_text("")
+    (store / "refs/iarnet-new").mkdir()
+    (store / "refs/iarnet-new/x").write_text("12" * 20 + "\n")
+    with (store / "shallow").open("a") as shallow:
+        shallow.write("34" * 20 + "\n")
+    repo.commit("next")
+    await imported(sources, repo.url)
+    assert not list((store / "objects/pack").glob("tmp_*"))
+
+
+async def test_two_fetches_at_once(sources: GitSources, repo: Repo) -> None:
+    commits = [repo.commit(f"{n}") for n in range(3)]
+    git = GitSource(url=repo.url)
+    found = await asyncio.gather(*(sources.fetch("shop", git, c) for c in commits * 2))
+    assert [source.commit for source in found] == commits * 2
+
+
+async def test_a_tree_that_is_far_larger_than_its_objects(tmp_path: Path, repo: Repo) -> None:
+    """Ten entries on ten levels, all the same: ten billion files in a dozen objects."""
+    inner = repo.git("hash-object", "-w", "run.sh")
+    kind, mode = "blob", "100644"
+    for _ in range(10):
+        lines = "".join(f"{mode} {kind} {inner}\tf{n}\n" for n in range(10))
+        inner, kind, mode = repo.git("mktree", given=lines.encode()), "tree", "040000"
+    commit = repo.git("commit-tree", "-m", "bomb", inner)
+    repo.git("update-ref", "refs/heads/bomb", commit)
+    sources = GitSources(tmp_path / "sources", allow_file=True, limits=SourceLimits(files=1000))
+    with pytest.raises(SourceTooLarge):
+        await imported(sources, repo.url, "bomb")
+    assert not _gits()
+
+
+async def test_a_malformed_object_is_refused(sources: GitSources, repo: Repo) -> None:
+    blob = bytes.fromhex(repo.git("rev-parse", "HEAD:run.sh"))
+    forged = ("hash-object", "-t", "tree", "-w", "--stdin", "--literally")
+    commit = repo.git("commit-tree", "-m", "forged", repo.git(*forged, given=b"100644 ..\0" + blob))
+    repo.git("update-ref", "refs/heads/forged", commit)
+    with pytest.raises(SourceError, match="malformed"):
+        await imported(sources, repo.url, "forged")
+
+
 async def test_the_machines_git_configuration_is_not_read(
     tmp_path: Path, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -640,6 +736,39 @@ async def test_the_machines_git_configuration_is_not_read(
     tree = await sources.tree("shop", hash)
     assert tree.read("run.sh") == b"#!/bin/sh\n"
     tree.close()
+
+
+@contextmanager
+def _encrypted(served: Served, authority: Path) -> Iterator[str]:
+    """The same server again, over TLS, with a certificate that only `authority` vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    authority.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret = authority.with_suffix(".key")
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, secret)
+    handler = type("Handler", (GitHandler,), {"served": served})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_address[1]}/repo/.git"
+        server.shutdown()
+        thread.join()
 
 
 def snapshot(folder: Path) -> dict[str, str]:

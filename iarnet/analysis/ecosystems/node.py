@@ -128,7 +128,7 @@ def _framework_program(files: Files, project: NodeProject, framework: Framework,
     own_server = not is_development(project) and not _PREVIEWS.match(project.scripts["start"])
     if found.output is not None and not (own_server and seen.listens and framework.name == "vite"):
         line = line_of(files.text(project.path), '"build"')
-        return _Program(project.scripts.get("build", ""), "", project.path, line, delivery=found)
+        return _Program(static.START, "", project.path, line, delivery=found)
     if own_server and (program := _script_program(files, project)):
         return _Program(**{**program.__dict__, "delivery": Delivery(port=found.port, warning=None)})
     return _Program(found.start or "", found.start or "", project.path, delivery=found) if found.start else None

@@ -74,6 +74,7 @@ class Seen:
             self.env.append(EnvRead(name, file, line, required, default))
 
     def route(self, path: str, file: str, line: int) -> None:
+        """A route of the code; only the usual names of health checks are kept."""
         if HEALTH_PATH.fullmatch(path):
             self.health.append(Route(path, file, line))
 

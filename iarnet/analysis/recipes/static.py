@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from iarnet.analysis.recipes import dockerfile
 
 PORT = 8080
+START = "nginx -g 'daemon off;'"
 DOCUMENTS = "/usr/share/nginx/html"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -53,7 +54,7 @@ def nginx_stage(copy: str, site: Site) -> list[str]:
         copy,
         "USER 101",
         f"EXPOSE {PORT}",
-        'CMD ["nginx", "-g", "daemon off;"]',
+        dockerfile.cmd(START),
     ]
 
 

@@ -66,7 +66,7 @@ def dockerfiles(files: Files) -> list[str]:
     """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development."""
     by_folder: dict[str, list[str]] = {}
     for path in files.paths(depth=DEPTH):
-        if variant(path) is not None:
+        if ("ockerfile" in path or path.endswith("Containerfile")) and variant(path) is not None:
             by_folder.setdefault(posixpath.dirname(path), []).append(path)
     return [path for paths in by_folder.values() for path in _chosen(paths)]
 

@@ -80,7 +80,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         remove_provider=forget,
         replay=replay,
         temporal_ui="http://127.0.0.1:8233",
-        allowed_hosts=("node.example.com",),
+        allowed_hosts=("Node.example.com", ""),
     )
     await store.aclose()
 

@@ -11,13 +11,13 @@ DB = {"cpu": 0.25, "memory": 256.0, "gpu": 0.0}
 ANALYSED = [
     {
         "id": "web",
-        "name": "web",
+        "name": "Web",
         "type": "web",
         "language": "javascript",
         "framework": "react",
         "requirements": WEB,
     },
-    {"id": "db", "name": "db", "type": "database", "language": None, "framework": None, "requirements": DB},
+    {"id": "db", "name": "Db", "type": "database", "language": None, "framework": None, "requirements": DB},
 ]
 
 
@@ -81,10 +81,10 @@ async def test_components(client: httpx.AsyncClient, shop: Services) -> None:
     shared = {"provider_id": "memory"}
     assert await get(client, "/application/apps/shop/components") == {
         "components": [
-            {"id": "web", "name": "web", "type": "web", "status": "running", "container_id": ids["web"]}
+            {"id": "web", "name": "Web", "type": "web", "status": "running", "container_id": ids["web"]}
             | shared
             | {"resources": WEB},
-            {"id": "db", "name": "db", "type": "database", "status": "error", "container_id": ids["db"]}
+            {"id": "db", "name": "Db", "type": "database", "status": "error", "container_id": ids["db"]}
             | shared
             | {"resources": DB},
         ]

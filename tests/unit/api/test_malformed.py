@@ -55,7 +55,7 @@ QUERIES = st.dictionaries(
 HEADERS = st.sampled_from([{}, {"Last-Event-ID": "x"}, {"Last-Event-ID": "9" * 40}, {"Content-Type": "text/plain"}])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_no_request_answers_500(app: FastAPI, client: httpx.AsyncClient, data: st.DataObject) -> None:
     routes = sorted((m.upper(), path) for path, methods in app.openapi()["paths"].items() for m in methods)

@@ -5,9 +5,8 @@ import pytest
 
 COMPOSE = """
 services:
-  web:
-    image: nginx:1.27
-    ports: ["8080:80"]
+  cache:
+    image: redis:7
     depends_on: [db]
   db:
     image: postgres:16
@@ -46,22 +45,22 @@ def test_nothing_to_run_and_no_folder_are_refused(call, tmp_path, monkeypatch, w
 def test_a_folder_in_git_is_taken_at_head_without_a_node(call, repository, tmp_path):
     (repository / "compose.yaml").write_text(COMPOSE.replace("db:", "database:"))
     nowhere = {"IARNET_DATA_DIR": str(tmp_path / "none")}
-    assert sorted(components(call("analyze", str(repository), "--json", **nowhere))) == ["db", "web"]
+    assert sorted(components(call("analyze", str(repository), "--json", **nowhere))) == ["cache", "db"]
     changed = call("analyze", str(repository), "--json", "--work-tree", **nowhere)
     assert changed.exit_code == 3
     (repository / "compose.yaml").write_text(COMPOSE.replace("db", "database"))
     changed = call("analyze", str(repository), "--json", "--work-tree", **nowhere)
-    assert sorted(components(changed)) == ["database", "web"]
+    assert sorted(components(changed)) == ["cache", "database"]
 
 
 def test_a_folder_outside_git_and_one_inside_a_repository(call, repository, tmp_path):
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "compose.yaml").write_text(COMPOSE)
-    assert sorted(components(call("analyze", str(plain), "--json"))) == ["db", "web"]
+    assert sorted(components(call("analyze", str(plain), "--json"))) == ["cache", "db"]
     inner = repository / "inner"
     inner.mkdir()
-    (inner / "compose.yaml").write_text("services: {only: {image: nginx}}")
+    (inner / "compose.yaml").write_text("services: {only: {image: redis}}")
     git(repository, "add", ".")
     git(repository, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "second")
     assert list(components(call("analyze", str(inner), "--json"))) == ["only"]
@@ -70,7 +69,7 @@ def test_a_folder_outside_git_and_one_inside_a_repository(call, repository, tmp_
 
 def test_people_see_components_and_on_demand_the_reasons(call, repository):
     shown = call("analyze", str(repository)).stdout
-    assert all(word in shown for word in ("web", "nginx:1.27", "db", "postgres:16"))
+    assert all(word in shown for word in ("cache", "redis:7", "db", "postgres:16"))
     explained = call("analyze", str(repository), "--explain").stdout
     assert "compose.yaml:" in explained
 

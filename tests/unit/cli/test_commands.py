@@ -107,11 +107,12 @@ def test_a_config_of_some_other_program_in_this_folder_does_not_matter(node, tmp
 
 
 def test_deploy_follows_to_the_end_and_says_where_it_runs(call):
+    assert call("secrets", "set", "shop/t", stdin="x").exit_code == 0
     result = call(
         "deploy", "shop", "--set", "web.env.X=a=b", "--secret", "web.env.T=shop/t", "-c", "web", "--no-fetch"
     )
     assert result.exit_code == 0
-    assert "shop: succeeded in 1.5 s" in result.stdout
+    assert "shop: deploy succeeded in 1.5 s" in result.stdout
     assert "http://localhost:20080" in result.stdout
     asked = json.loads(next(line for line in result.stdout.splitlines() if line.startswith("note: "))[6:])
     assert asked["settings"] == {"web.env.X": "a=b"}

@@ -19,11 +19,11 @@ from iarnet.config import load_settings
 @pytest.fixture
 def look(tmp_path, free_port):
     def at(*, running: bool = False, environ: dict | None = None, **flags):
-        base = {"data_dir": str(tmp_path / "data"), "docker.host": "none", "listen_addr": f"127.0.0.1:{free_port}"}
+        base = {"data_dir": str(tmp_path / "data"), "listen_addr": f"127.0.0.1:{free_port}"}
+        base |= {"docker.host": "none", "docker.network_pool": "203.0.113.0/24"}
+        base |= {"temporal.port": 0, "temporal.ui_port": 0}
         keys = {key.replace("__", "."): value for key, value in flags.items()}
-        settings = load_settings(
-            None, {}, base | {"temporal.port": 0, "temporal.ui_port": 0} | keys, cwd=tmp_path
-        ).settings
+        settings = load_settings(None, {}, base | keys, cwd=tmp_path).settings
         machine = Machine(settings, environ or dict(os.environ), running)
         return {check.name: check for check in run_checks(machine)}
 
@@ -111,7 +111,7 @@ def test_an_engine_that_is_too_old_lacks_limits_or_has_another_time(look, engine
     address, answers = engine
     answers["info"] = {
         "SystemTime": "2020-01-01T00:00:00.123456789Z",
-        "Warnings": ["WARNING: No memory limit support"],
+        "Warnings": ["No memory limit support"],
     }
     found = look(docker__host=address)
     assert (found["docker"].state, found["clock"].state) == ("warn", "warn")
@@ -121,7 +121,7 @@ def test_an_engine_that_is_too_old_lacks_limits_or_has_another_time(look, engine
 
 def test_networks_that_fill_the_pool_or_cross_it(look, engine):
     address, answers = engine
-    answers["networks"] = [{"IPAM": {"Config": [{"Subnet": "10.210.0.0/16"}]}}]
+    answers["networks"] = [{"IPAM": {"Config": [{"Subnet": "203.0.113.0/24"}]}}]
     assert look(docker__host=address)["networks"].state == "warn"
     assert look(docker__host=address, docker__network_pool="127.0.0.0/8")["networks"].state == "fail"
 

@@ -97,7 +97,7 @@ def test_settings_and_secrets() -> None:
         EnvVar(name="PORT", value="8000"),
         EnvVar(name="TOKEN", value="{secret}", secret="shop/api/token"),
     )
-    assert all("1" != item.value for item in analysis.evidence)
+    assert all(item.value != "1" for item in analysis.evidence)
 
 
 def test_health_by_parts() -> None:

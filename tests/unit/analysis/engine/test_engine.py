@@ -173,19 +173,21 @@ def test_a_compose_build_without_its_dockerfile_is_generated() -> None:
 
 
 def test_files_that_compose_mounts_are_baked_into_the_image() -> None:
-    text = "services:\n  db:\n    image: postgres:15\n    volumes: ['./init.sql:/docker-entrypoint-initdb.d/init.sql']\n"
+    text = (
+        "services:\n  db:\n    image: postgres:15\n    volumes: ['./init.sql:/docker-entrypoint-initdb.d/init.sql']\n"
+    )
     analysis = run({"compose.yaml": text, "init.sql": "select 1", **flask("DATABASE_URL")})
     db = named(analysis, "db")
     assert db.image is None
-    assert db.build == Build(
-        recipe='FROM postgres:15\nCOPY ["init.sql", "/docker-entrypoint-initdb.d/init.sql"]\n'
-    )
+    assert db.build == Build(recipe='FROM postgres:15\nCOPY ["init.sql", "/docker-entrypoint-initdb.d/init.sql"]\n')
     assert (db.kind, db.port and db.port.port) == ("database", 5432)
 
 
 def test_a_procfile_application() -> None:
     files = flask("CELERY_BROKER_URL", requirements="celery redis")
-    files["Procfile"] = "web: gunicorn app:app --bind 0.0.0.0:$PORT\nworker: celery -A app worker\nrelease: ./migrate\n"
+    files["Procfile"] = (
+        "web: gunicorn app:app --bind 0.0.0.0:$PORT\nworker: celery -A app worker\nrelease: ./migrate\n"
+    )
     analysis = run(files)
     assert [(c.name, c.kind) for c in analysis.components] == [
         ("web", "web"),
@@ -297,7 +299,9 @@ def test_the_names_that_the_code_reads_are_given(package: str, setting: str, ser
     assert service in names(analysis)
     secret = f"{service}/password" if "{secret}" in value else None
     assert env(api)[setting] == (value, secret)
-    assert [edge.env for edge in analysis.edges] == [setting if not setting.endswith(("PORT", "PASSWORD", "NAME")) else None]
+    assert [edge.env for edge in analysis.edges] == [
+        setting if not setting.endswith(("PORT", "PASSWORD", "NAME")) else None
+    ]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +334,9 @@ def test_several_programs_share_one_service() -> None:
 
 
 def test_names_of_settings_make_edges() -> None:
-    files = flask("API_URL", "CATALOG_SERVICE_HOST", root="web") | flask("WEB_URL", root="api") | flask(root="catalog")
+    files = (
+        flask("API_URL", "CATALOG_SERVICE_HOST", root="web") | flask("WEB_URL", root="api") | flask(root="catalog")
+    )
     analysis = run(files | {"web/templates/x.html": "<html>"})
     found = {(e.from_, e.to, e.env) for e in analysis.edges}
     assert found == {("web", "api", "API_URL"), ("web", "catalog", "CATALOG_SERVICE_HOST")}

@@ -41,7 +41,7 @@ def env(facts: dict[str, object]) -> dict[str, str | None]:
         ("services:\n  web:\n    build: {dockerfile: /etc/passwd}\n", "outside the repository", "compose.yaml:3"),
         ("services:\n  web:\n    image: x\n    healthcheck: {test: [curl]}\n", "must begin with", "compose.yaml:4"),
         ("services:\n  web:\n    image: x\n    mem_limit: lots\n", "amount of memory", "compose.yaml:4"),
-        ("services:\n  web:\n    image: x\n    command: \"a 'b\"\n", "unclosed quote", "compose.yaml:4"),
+        ('services:\n  web:\n    image: x\n    command: "a \'b"\n', "unclosed quote", "compose.yaml:4"),
         ("services: [a]\n", "must be a mapping", "compose.yaml:1"),
         ("services:\n  a: {extends: b}\n  b: {extends: a}\n", "extends itself", "compose.yaml:3"),
         ("services:\n  a: {extends: x, image: b}\n", "to extend", "compose.yaml:2"),

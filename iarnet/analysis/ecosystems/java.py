@@ -1,0 +1,263 @@
+"""Java and Kotlin with Maven or Gradle: Spring Boot, Quarkus, Micronaut, others, plain programs."""
+
+import re
+from dataclasses import dataclass
+from posixpath import basename
+
+from iarnet.analysis.base import Files, Profile
+from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.java_manifests import JavaProject, read_project
+from iarnet.analysis.ecosystems.manifests import join, line_of, sources
+from iarnet.analysis.ecosystems.notes import Notes
+from iarnet.analysis.ecosystems.sightings import (
+    Listen,
+    Route,
+    Seen,
+    health_check,
+    health_route,
+    opened,
+    ports,
+    settings,
+)
+from iarnet.analysis.ecosystems.sizes import size
+from iarnet.analysis.recipes.java import JavaBuild, java_recipe
+from iarnet.models.component import ComponentKind
+
+_FRAMEWORKS = (
+    ("spring-boot", "org.springframework.boot", 8080),
+    ("quarkus", "io.quarkus", 8080),
+    ("micronaut", "io.micronaut", 8080),
+    ("javalin", "io.javalin", 7070),
+    ("vertx", "io.vertx", 8080),
+    ("spark", "com.sparkjava", 4567),
+    ("dropwizard", "io.dropwizard", 8080),
+)
+_HEALTH = {"spring-boot-starter-actuator": "/actuator/health", "quarkus-smallrye-health": "/q/health",
+           "micronaut-management": "/health"}  # fmt: skip
+_WEB = ("spring-boot-starter-web", "spring-boot-starter-webflux", "spring-boot-starter-jersey",
+        "spring-boot-starter-data-rest", "spring-boot-starter-webmvc", "spring-boot-starter-graphql")  # fmt: skip
+_CONSUMERS = (
+    "spring-kafka",
+    "spring-boot-starter-amqp",
+    "spring-rabbit",
+    "spring-boot-starter-quartz",
+    "kafka-clients",
+    "amqp-client",
+)
+_PORT_KEYS = r"(?:server\.port|quarkus\.http\.port|micronaut\.server\.port)"
+_PROPERTY_PORT = re.compile(rf"^\s*{_PORT_KEYS}\s*[=:]\s*(.+)$", re.MULTILINE)
+_YAML_PORT = re.compile(
+    r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t]+[^\n]*\n){0,6}?[ \t]+port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
+)
+_PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^}\n]{0,300}))?\}")
+_GETENV = re.compile(
+    r"getenv(?:\(\s*\"(\w+)\"\s*\)|\(\)\s*\.\s*(?:get|getOrDefault)\(\s*\"(\w+)\"(?:\s*,\s*\"([^\"\n]{0,300})\")?)"
+)
+_VALUE = re.compile(r"@(?:Value|ConfigProperty)\([^)\n]*?\$?\{?([A-Z][A-Z0-9_]+)(?::([^}\"\n]{0,300}))?\}?\"")
+_LISTEN = re.compile(
+    r"(?:InetSocketAddress\(|\.start\(|\.listen\(|\bport\(|ServerSocket\(|forPort\()\s*(?:\"[\w.]*\",\s*)?(\d{2,5})\s*[,)]"
+)
+_MAPPING = re.compile(
+    r"@(?:Get|Request)Mapping\(\s*(?:value\s*=\s*|path\s*=\s*)?\"(/[\w/-]{1,60})\"|@Path\(\"(/[\w/-]{1,60})\"\)"
+)
+_MAIN = re.compile(r"public\s+static\s+void\s+main\s*\(|^fun\s+main\s*\(", re.MULTILINE)
+_PACKAGE = re.compile(r"^\s*package\s+([\w.]+)", re.MULTILINE)
+_PAGES = re.compile(r"thymeleaf|freemarker|mustache|text/html|ModelAndView|<html", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """The class with the main method, and where it is written."""
+
+    name: str
+    file: str
+    line: int | None
+
+
+class Java:
+    name = "java"
+
+    def recognise(self, files: Files, root: str, start: str | None = None) -> Profile | None:
+        notes = Notes()
+        project = read_project(files, root, notes)
+        if project is None:
+            return None
+        framework, usual = _framework(project)
+        seen, entry = _read_code(files, root)
+        if not _runs(project, framework, entry):
+            return _library(files, project, framework, notes)
+        kind = _kind(project, framework, seen)
+        listen = opened(seen)
+        port = (
+            (commands.port_in(start or "") or (listen.port if listen else None) or usual)
+            if kind in ("web", "api")
+            else None
+        )
+        return _profile(files, project, framework, seen, entry, kind, port, start, notes)
+
+
+def _framework(project: JavaProject) -> tuple[str | None, int]:
+    groups = {name.split(":")[0] for name in project.dependencies | project.plugins if ":" in name or "." in name}
+    groups |= {name.removeprefix("group:") for name in project.plugins}
+    found = (
+        (name, port)
+        for name, group, port in _FRAMEWORKS
+        if any(g == group or g.startswith(f"{group}.") for g in groups)
+    )
+    return next(found, (None, 8080))
+
+
+def _runs(project: JavaProject, framework: str | None, entry: _Entry | None) -> bool:
+    """The parent of several modules only builds them."""
+    if project.modules:
+        return False
+    return entry is not None or project.main_class is not None or framework == "quarkus"
+
+
+def _library(files: Files, project: JavaProject, framework: str | None, notes: Notes) -> Profile:
+    return Profile(
+        root=project.root,
+        language=_language(files, project.root),
+        framework=framework,
+        kind="job",
+        dependencies=frozenset(project.dependencies),
+        context=project.context,
+        clues=tuple(notes.clues),
+        warnings=tuple(notes.warnings),
+        runnable=False,
+    )
+
+
+def _language(files: Files, root: str) -> str:
+    paths = sources(files, root, (".java", ".kt"), ())
+    return "kotlin" if paths and sum(path.endswith(".kt") for path in paths) * 2 > len(paths) else "java"
+
+
+def _read_code(files: Files, root: str) -> tuple[Seen, _Entry | None]:
+    seen, entries = Seen(), []
+    for path in sources(files, root, (".java", ".kt"), ("pom.xml", "build.gradle", "build.gradle.kts")):
+        text = files.text(path) or ""
+        _note_code(path, text, seen)
+        if found := _MAIN.search(text):
+            package = _PACKAGE.search(text)
+            name = basename(path).removesuffix(".java").replace(".kt", "Kt")
+            qualified = f"{package[1]}.{name}" if package else name
+            entries.append(_Entry(qualified, path, text.count("\n", 0, found.start()) + 1))
+    for name in ("application.properties", "application.yml", "application.yaml", "application-prod.yml"):
+        _note_configuration(files, join(root, f"src/main/resources/{name}"), seen)
+    return seen, min(entries, key=lambda e: (e.file.count("/"), e.file), default=None)
+
+
+def _note_code(path: str, text: str, seen: Seen) -> None:
+    for found in _GETENV.finditer(text):
+        seen.read(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1, default=found[3])
+    for found in _VALUE.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        seen.read(found[1], path, line, required=found[2] is None, default=found[2])
+    for found in _LISTEN.finditer(text):
+        seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, int(found[1])))
+    if len(re.findall(r"@RequestMapping\(", text)) <= 1 and "@RequestMapping" not in text.split("class ")[0]:
+        for found in _MAPPING.finditer(text):
+            seen.route(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1)
+    seen.pages = seen.pages or bool(_PAGES.search(text))
+
+
+def _note_configuration(files: Files, path: str, seen: Seen) -> None:
+    """`${NAME:default}` anywhere, and the port."""
+    text = files.text(path) or ""
+    for found in _PLACEHOLDER.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        seen.read(found[1], path, line, required=found[2] is None, default=found[2])
+    if said := _PROPERTY_PORT.search(text) or _YAML_PORT.search(text):
+        setting, digits = _PLACEHOLDER.search(said[1]), re.search(r"(\d{2,5})\D*$", said[1])
+        port = int(digits[1]) if digits and 0 < int(digits[1]) < 65536 else None
+        line = text.count("\n", 0, said.start(1)) + 1
+        seen.listens.insert(0, Listen(path, line, port, setting[1] if setting else None))
+
+
+def _kind(project: JavaProject, framework: str | None, seen: Seen) -> ComponentKind:
+    if framework == "spring-boot":
+        serves = bool(project.dependencies & set(_WEB)) or bool(seen.listens)
+    else:
+        serves = framework is not None or bool(seen.listens)
+    if serves:
+        templates = any(
+            word in name for name in project.dependencies for word in ("thymeleaf", "freemarker", "mustache")
+        )
+        return "web" if seen.pages or templates else "api"
+    consumes = bool(project.dependencies & set(_CONSUMERS))
+    return "worker" if consumes or framework else "job"
+
+
+def _profile(
+    files: Files,
+    project: JavaProject,
+    framework: str | None,
+    seen: Seen,
+    entry: _Entry | None,
+    kind: ComponentKind,
+    port: int | None,
+    start: str | None,
+    notes: Notes,
+) -> Profile:
+    build = _build(project, framework, entry, port, start)
+    listen = opened(seen)
+    given = {listen.env: str(port)} if listen and listen.env and port else {}
+    _note_framework_health(project, seen)
+    file, line = (entry.file, entry.line) if entry else (project.manifest, 1)
+    notes.clue("language", _language(files, project.root), project.manifest)
+    notes.clue("start_command", build.start, file, line, 0.9)
+    if framework:
+        group = next(group for name, group, _ in _FRAMEWORKS if name == framework)
+        notes.clue("framework", framework, project.manifest, line_of(files.text(project.manifest), group))
+    if port and listen and listen.port == port:
+        notes.clue("ports", port, listen.file, listen.line)
+    elif port:
+        notes.clue("ports", port, file, line, 0.6)
+    if port and (route := health_route(seen)):
+        notes.clue("health", route.path, route.file, route.line)
+    return Profile(
+        root=project.root,
+        language=_language(files, project.root),
+        framework=framework,
+        kind=kind,
+        start_command=build.start,
+        ports=ports(port),
+        env=settings(seen.env, notes, given),
+        health=health_check(seen, port) if port else None,
+        resources=size(framework or "java", language="java"),
+        dependencies=frozenset(project.dependencies),
+        recipe=java_recipe(build),
+        context=project.context,
+        clues=tuple(notes.clues),
+        warnings=tuple(notes.warnings),
+    )
+
+
+def _note_framework_health(project: JavaProject, seen: Seen) -> None:
+    """Paths that a dependency adds; they win over routes of the code, which may hang below a prefix."""
+    found = [path for artifact, path in _HEALTH.items() if artifact in project.dependencies]
+    if found:
+        seen.health.clear()
+        seen.health.append(Route(found[0], project.manifest, 1))
+
+
+def _build(
+    project: JavaProject, framework: str | None, entry: _Entry | None, port: int | None, start: str | None
+) -> JavaBuild:
+    layout = "quarkus" if framework == "quarkus" else "jar" if project.executable else "classes"
+    main = project.main_class or (entry.name if entry else "")
+    usual = {"quarkus": "java -jar quarkus-run.jar", "jar": "java -jar app.jar"}.get(
+        layout, f"java -cp 'app.jar:lib/*' {main}"
+    )
+    folder = "." if project.root == project.context else project.root.removeprefix(join(project.context, ""))
+    return JavaBuild(
+        version=project.version,
+        tool=project.tool,
+        # A declared command names the jar as the author's own build calls it.
+        start=start if start and not re.search(r"\.jar\b|mvnw?\b|gradlew?\b", start) else usual,
+        folder=folder,
+        layout=layout,
+        wrapper=project.wrapper,
+        port=port,
+    )

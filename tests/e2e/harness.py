@@ -1,0 +1,218 @@
+"""A whole node as a process of its own, and what a person does with it."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+from tests.contract.docker_engine import swept
+
+PROGRAMS = Path(sys.executable).parent
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], what: str, within_s: float = 60.0) -> T:
+    """The first true answer; fails with the last one when there is none in time."""
+    deadline = time.monotonic() + within_s
+    answer = look()
+    while not answer:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s:g} s: {what}; last: {answer!r}")
+        time.sleep(0.05)
+        answer = look()
+    return answer
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command line did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+
+
+@dataclass
+class NodeProcess:
+    """`iarnet up` on free ports with a data directory, a node name, ports and networks of its own."""
+
+    directory: Path
+    docker_url: str
+    name: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
+    extra: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "node.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("IARNET_")}
+        first = 30000 + int(self.name[1:4], 16) * 7
+        return clean | {
+            "IARNET_DATA_DIR": str(self.data),
+            "IARNET_NODE_NAME": self.name,
+            "IARNET_LISTEN_ADDR": "127.0.0.1:0",
+            "IARNET_TEMPORAL__PORT": "0",
+            "IARNET_TEMPORAL__UI_PORT": "0",
+            "IARNET_DOCKER__HOST": self.docker_url,
+            "IARNET_DOCKER__PUBLISH_PORTS": f"{first}-{first + 20}",
+            "IARNET_GIT__ALLOW_FILE": "true",
+            "NO_COLOR": "1",
+            **self.extra,
+        }
+
+    def up(self, within_s: float = 60.0) -> float:
+        """Start it; seconds until its API answers."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.data / "address").unlink(missing_ok=True)
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAMS / "iarnet", "up"],
+                env=self.environment,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(self._answers, f"{self.name} is up: {self.tail()}", within_s)
+        return time.monotonic() - began
+
+    def _answers(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, f"the node ended:\n{self.tail()}"
+        try:
+            return httpx.get(f"{self.url}/api/health", timeout=2).status_code == 200
+        except (httpx.HTTPError, FileNotFoundError, ValueError):
+            return False
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def kill(self) -> None:
+        """As a power cut would: no word to anybody. Its Temporal survives, being a process of its own."""
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def down(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def end(self) -> None:
+        """Whatever state a test has left it in."""
+        if self.process and self.process.poll() is None:
+            self.down()
+        record = self.data / "temporal" / "temporal.json"
+        if record.exists():
+            server = json.loads(record.read_text())
+            if psutil.pid_exists(server["pid"]):
+                psutil.Process(server["pid"]).terminate()
+
+    @property
+    def url(self) -> str:
+        address = (self.data / "address").read_text().strip()
+        if not address:
+            raise ValueError("no address yet")
+        return address
+
+    @property
+    def token(self) -> str:
+        return (self.data / "token").read_text().strip()
+
+    def cli(self, *words: str, timeout_s: float = 300.0) -> Done:
+        done = subprocess.run(
+            [PROGRAMS / "iarnet", *words],
+            env=self.environment,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words: str, timeout_s: float = 300.0) -> Done:
+        done = self.cli(*words, timeout_s=timeout_s)
+        assert done.code == 0, f"iarnet {' '.join(words)}: {done.code}\n{done.out}\n{done.err}\n{self.tail(10)}"
+        return done
+
+    def temporal(self, *words: str, timeout_s: float = 60.0) -> Done:
+        """Temporal's own command line against this node's server."""
+        server = json.loads((self.data / "temporal" / "temporal.json").read_text())
+        done = subprocess.run(
+            [PROGRAMS / "temporal", *words, "--address", f"127.0.0.1:{server['port']}", "--namespace", "iarnet"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def api(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=60)
+
+    def finished(self, answer: httpx.Response, within_s: float = 300.0) -> Any:
+        """The progress of a run that was accepted, once it has ended."""
+        assert answer.status_code == 202, answer.text
+        follow = answer.json()["follow"]
+
+        def ended() -> Any:
+            progress = self.api("GET", follow).json()
+            return progress if progress["status"] != "running" else None
+
+        return until(ended, f"{follow} ends", within_s)
+
+    def instances(self, app: str) -> dict[str, str]:
+        """Name of each instance -> the engine's ID of its container."""
+        found = self.api("GET", f"/api/v1/apps/{app}/instances").json()["instances"]
+        return {i["name"]: i["id"] for i in found}
+
+    def address(self, app: str, component: str = "") -> str:
+        """Where it is published; without `component`, of an app that publishes one thing."""
+        found = self.api("GET", f"/api/v1/apps/{app}").json()["addresses"]
+        assert component in found or len(found) == 1, found
+        return str(found[component] if component else next(iter(found.values())))
+
+
+@contextmanager
+def node(directory: Path, docker_url: str, **extra: str) -> Iterator[NodeProcess]:
+    """Up, and afterwards nothing of it is left: no process, no container, no network, no volume."""
+    made = NodeProcess(directory, docker_url, extra=extra)
+    with swept(docker_url, made.name):
+        try:
+            made.up()
+            yield made
+        finally:
+            made.end()
