@@ -15,7 +15,6 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from iarnet.config_layers import (
     Collection,
@@ -241,8 +240,8 @@ def _refusal(error: ValidationError, layer: Layer) -> InvalidConfig:
     return InvalidConfig("\n".join(lines), where=where, hint="docs/configuration.md says what each key takes")
 
 
-def _allowed(problem: ErrorDetails) -> str:
-    rule = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+def _allowed(problem: Mapping[str, object]) -> str:
+    rule = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     rule = rule.replace("a valid tuple", "a list").replace("a valid dictionary", "a section of names and values")
     if isinstance(problem["input"], (Mapping, BaseModel)):
         return rule

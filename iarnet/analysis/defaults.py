@@ -74,21 +74,24 @@ def _resources(draft: Draft) -> None:
 
 def _publish(findings: Findings) -> None:
     """Declared ways in, else the web components that nobody else needs, else such APIs; and what browsers call."""
-    programs = [d for d in findings.drafts if not d.service and d.facts.get("ports")]
-    wished = any("publish" in d.facts and d.facts["publish"] != "no" and d.kind == "web" for d in programs)
-    declared = wished or any(port.publish != "no" for d in programs for port in d.facts["ports"])
     for draft in findings.drafts:
         _declared(draft)
-    if declared:
-        return
-    open_to = [d for d in programs if d.facts.get("publish") != "no"]
+    programs = [d for d in findings.drafts if not d.service and d.facts.get("ports")]
+    if not any(port.publish != "no" for d in programs for port in d.facts["ports"]):
+        for draft in _entry(findings, [d for d in programs if d.facts.get("publish") != "no"]):
+            _set_publish(draft, "auto", None)
+    for draft in programs:
+        if draft.facts.get("browsed") and draft.facts["ports"][0].publish == "no":
+            _set_publish(draft, "auto", None)
+
+
+def _entry(findings: Findings, programs: list[Draft]) -> list[Draft]:
     needed = {edge.to for edge in findings.edges}
     for kinds in (("web", "static"), ("api",)):
-        able = [d for d in open_to if d.kind in kinds]
-        for draft in [d for d in able if d.name not in needed] or able:
-            _set_publish(draft, "auto", None)
+        able = [draft for draft in programs if draft.kind in kinds]
         if able:
-            return
+            return [draft for draft in able if draft.name not in needed] or able
+    return []
 
 
 def _declared(draft: Draft) -> None:

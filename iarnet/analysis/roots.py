@@ -47,7 +47,9 @@ class Recogniser:
                 profile = ecosystem.recognise(self._files, root, start)
             except ValidationError as error:
                 raise InvalidComponent(
-                    f"{ecosystem.name} in {root!r}: {error.errors()[0]['msg']}", where=root, hint="see the files there"
+                    f"{ecosystem.name} in {root!r}: {error.errors()[0]['msg']}",
+                    where=root,
+                    hint="see the files there",
                 ) from error
             if profile and profile.runnable:
                 return profile

@@ -121,7 +121,7 @@ def _tell_component(findings: Findings, source: Draft, target: Draft, convention
 def _point(source: Draft, target: Draft, pointer: Pointer) -> None:
     """What a browser reads needs a public address, which is not known yet."""
     if in_browser(pointer.name):
-        target.facts.setdefault("publish", "auto")
+        target.facts["browsed"] = True
         if not source.has(pointer.name):
             message = f"{pointer.name} of {source.name} is read in the browser: set it to the public address of "
             source.warn("browser-setting", message + target.name)

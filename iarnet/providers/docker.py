@@ -31,10 +31,12 @@ from iarnet.providers.docker_meters import Meters
 from iarnet.providers.docker_network import Networks
 from iarnet.providers.docker_ports import Ports
 from iarnet.providers.docker_probe import Prober
-from iarnet.providers.docker_spec import APP, EPOCH, NAME, OWNER, SPEC, STOP_S, container, instance
+from iarnet.providers.docker_spec import APP, EPOCH, NAME, OWNER, SPEC, container, instance
+from iarnet.providers.docker_stop import Stopper
 from iarnet.providers.docker_volumes import Volumes
 
 _THREADS_PER_START = 4
+_WAITING_THREADS = 32
 _REMOVAL_S = 60
 _BEYOND_STARTING = ("removing", "dead")
 
@@ -65,15 +67,18 @@ class DockerProvider:
         self._publish_address = publish_address
         self._clock = clock
         self._engine = Engine(connection, threads=concurrency * _THREADS_PER_START)
+        # Calls that mostly wait; among the others they would hold up what could go on.
+        self._patient = Engine(connection, threads=_WAITING_THREADS)
         self._starts = asyncio.Semaphore(concurrency)
         self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._epochs: dict[str, int] = {}
         self._networks = Networks(self._engine, owner, network_pool)
         self._volumes = Volumes(self._engine, owner)
         self._ports = Ports(self._engine, publish_address)
-        self._images = Images(self._engine)
+        self._images = Images(self._patient)
+        self._stopper = Stopper(self._patient, clock)
         self._prober = Prober(self._engine)
-        self._meters = Meters(self._engine)
+        self._meters = Meters(self._patient)
         self.images = EngineImages(self._engine)
         """The engine's images as a source for other providers."""
 
@@ -95,7 +100,7 @@ class DockerProvider:
             if found is None:
                 return
             await self._admit(self._labels(name, found)[APP], epoch)
-            await or_none(self._engine.call(lambda c: c.stop(found["Id"], timeout=STOP_S)))
+            await self._stopper.stop(found)
             await self._discard(found["Id"])
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
@@ -110,8 +115,9 @@ class DockerProvider:
     async def restart(self, name: str) -> Instance:
         async with self._lock(name):
             found = await self._found(name)
+            await self._stopper.stop(found)
             async with self._starts:
-                await self._engine.call(lambda c: c.restart(found["Id"], timeout=STOP_S))
+                await self._engine.call(lambda c: c.start(found["Id"]))
             return instance(await self._found(name), self.info.id)
 
     async def inspect(self, name: str) -> Instance | None:
@@ -148,6 +154,7 @@ class DockerProvider:
 
     async def aclose(self) -> None:
         await self._engine.aclose()
+        await self._patient.aclose()
 
     async def _adopt(self, spec: InstanceSpec) -> Instance | None:
         """None when there is nothing of this name, or nothing that can be started any more."""
@@ -234,7 +241,7 @@ class DockerProvider:
             await or_none(self._engine.call(lambda c: c.remove_container(id, v=True, force=True)))
         except Conflict:
             # Its removal is under way.
-            await or_none(self._engine.ask(lambda c: c.wait(id, timeout=_REMOVAL_S, condition="removed")))
+            await or_none(self._patient.ask(lambda c: c.wait(id, timeout=_REMOVAL_S, condition="removed")))
 
     async def _admit(self, app: str, epoch: int) -> None:
         if app not in self._epochs:

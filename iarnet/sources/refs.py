@@ -3,8 +3,9 @@
 import difflib
 import re
 
-from iarnet.errors import RefNotFound
+from iarnet.errors import InvalidUrl, RefNotFound
 from iarnet.sources.remote import Remote
+from iarnet.sources.url import is_commit
 
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 _NAMED = re.compile(r"^refs/(?:heads|tags)/(.*[^}])$")
@@ -15,11 +16,18 @@ async def find_commit(remote: Remote, ref: str) -> str:
     found = await remote.refs(*preferred(ref))
     for name in preferred(ref):
         if name in found:
-            return found[name]
+            return _supported(found[name])
     every = await remote.refs()
     if _SHORT_COMMIT.fullmatch(ref) and len(tips := {sha for sha in every.values() if sha.startswith(ref)}) == 1:
         return tips.pop()
     raise _no_ref(ref, every)
+
+
+def _supported(sha: str) -> str:
+    if not is_commit(sha):
+        hint = "Convert it to SHA-1 object names, or import a mirror that has them."
+        raise InvalidUrl("The repository names its objects by SHA-256, which is not supported.", hint=hint)
+    return sha
 
 
 def preferred(ref: str) -> list[str]:

@@ -45,10 +45,10 @@ TOKEN = "ghp_verysecret1234567890"
 class Repo:
     """A repository with a work tree, driven by git itself."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *options: str) -> None:
         self.path = path
         path.mkdir(parents=True)
-        self.git("init", "-q", "-b", "main")
+        self.git("init", "-q", "-b", "main", *options)
 
     def git(self, *words: str, given: bytes = b"") -> str:
         env = {
@@ -158,6 +158,13 @@ async def test_no_repository_and_no_ref(sources: GitSources, repo: Repo, tmp_pat
 async def test_an_empty_repository(sources: GitSources, tmp_path: Path) -> None:
     with pytest.raises(RefNotFound, match="empty"):
         await sources.resolve(GitSource(url=Repo(tmp_path / "empty").url))
+
+
+async def test_object_names_that_are_not_supported(sources: GitSources, tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "other", "--object-format=sha256")
+    repo.commit()
+    with pytest.raises(InvalidUrl, match="SHA-256"):
+        await sources.resolve(GitSource(url=repo.url))
 
 
 async def test_a_commit_that_is_not_there_leaves_nothing(sources: GitSources, repo: Repo, tmp_path: Path) -> None:

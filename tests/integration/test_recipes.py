@@ -367,15 +367,21 @@ def running(engine: docker.DockerClient, tag: str, profile: Profile) -> Iterator
 def ask(container: Any, port: int, path: str) -> str:
     """Status line, headers and body, as soon as somebody answers."""
     deadline = time.monotonic() + DEADLINE_S
-    while True:
-        container.reload()
+    while (answer := _try(container, port, path)) is None:
         said = container.logs(tail=30).decode()
         assert container.status in ("created", "running"), f"it ended: {said}"
-        try:
-            return _get(int(container.ports[f"{port}/tcp"][0]["HostPort"]), path)
-        except (OSError, http.client.HTTPException, KeyError, IndexError) as error:
-            assert time.monotonic() < deadline, f"no answer on {port} ({error}): {said}"
-            time.sleep(0.2)
+        assert time.monotonic() < deadline, f"no answer on {port}: {said}"
+        time.sleep(0.2)
+    return answer
+
+
+def _try(container: Any, port: int, path: str) -> str | None:
+    container.reload()
+    published = container.ports.get(f"{port}/tcp")
+    try:
+        return _get(int(published[0]["HostPort"]), path) if published else None
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def _get(port: int, path: str) -> str:

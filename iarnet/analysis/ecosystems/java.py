@@ -55,8 +55,10 @@ _GETENV = re.compile(
 )
 _VALUE = re.compile(r"@(?:Value|ConfigProperty)\([^)\n]*?\$?\{?([A-Z][A-Z0-9_]+)(?::([^}\"\n]{0,300}))?\}?\"")
 _LISTEN = re.compile(
-    r"(?:InetSocketAddress\(|\.start\(|\.listen\(|\bport\(|ServerSocket\(|forPort\()\s*(?:\"[\w.]*\",\s*)?(\d{2,5})\s*[,)]"
+    r"(?:InetSocketAddress\(|\.start\(|\.listen\(|\bport\(|ServerSocket\(|forPort\()\s*(?:\"[\w.]*\",\s*)?"
+    r"(?:(\d{2,5})|([A-Za-z_]\w*)|Integer\.parseInt\(([^\n]{1,120}))\s*[,)]"
 )
+_CONTEXT = re.compile(r"createContext\(\s*\"(/[\w/-]{1,60})\"")
 _MAPPING = re.compile(
     r"@(?:Get|Request)Mapping\(\s*(?:value\s*=\s*|path\s*=\s*)?\"(/[\w/-]{1,60})\"|@Path\(\"(/[\w/-]{1,60})\"\)"
 )
@@ -155,11 +157,28 @@ def _note_code(path: str, text: str, seen: Seen) -> None:
         line = text.count("\n", 0, found.start()) + 1
         seen.read(found[1], path, line, required=found[2] is None, default=found[2])
     for found in _LISTEN.finditer(text):
-        seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, int(found[1])))
+        port, setting = _number(found, text)
+        if port or setting:
+            seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, port, setting))
+    for found in _CONTEXT.finditer(text):
+        seen.route(found[1], path, text.count("\n", 0, found.start()) + 1)
     if len(re.findall(r"@RequestMapping\(", text)) <= 1 and "@RequestMapping" not in text.split("class ")[0]:
         for found in _MAPPING.finditer(text):
             seen.route(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1)
     seen.pages = seen.pages or bool(_PAGES.search(text))
+
+
+def _number(found: re.Match[str], text: str) -> tuple[int | None, str | None]:
+    """A literal port, a constant, or what is read from the environment."""
+    if found[1]:
+        return int(found[1]), None
+    expression = found[3] or ""
+    if found[2]:
+        assigned = re.search(rf"\b{found[2]}\s*=\s*([^;\n]{{1,200}})", text)
+        expression = assigned[1] if assigned else ""
+    setting = _GETENV.search(expression)
+    digits = re.search(r"(?<![\w.])(\d{2,5})(?![\w.])", expression)
+    return int(digits[1]) if digits else None, (setting[1] or setting[2]) if setting else None
 
 
 def _note_configuration(files: Files, path: str, seen: Seen) -> None:

@@ -14,7 +14,7 @@ from iarnet.analysis.ecosystems.notes import Notes
 MANIFEST_LIMIT = 300_000  # characters; lock files are larger, and are never parsed
 DOTS_LIMIT = 100  # of a line outside quotes: tomllib's memory grows with the square of a dotted key
 SOURCE_LIMIT = 400
-SOURCE_DEPTH = 6
+SOURCE_DEPTH = 12
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"(?!\s*\.)|'[^'\n]*'(?!\s*\.)")
 _TEST_FOLDERS = frozenset(

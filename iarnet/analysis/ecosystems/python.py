@@ -1,5 +1,6 @@
 """Python: pip, uv, poetry, pdm, pipenv; web frameworks, data pages, task queues, scripts."""
 
+import re
 import sys
 from dataclasses import dataclass, field
 from posixpath import basename
@@ -11,9 +12,17 @@ from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, line_of, names, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.python_code import Module, adopt_factory_calls, read_module
+from iarnet.analysis.ecosystems.python_imports import reached
 from iarnet.analysis.ecosystems.python_manifests import MANIFESTS, PythonProject, read_project
 from iarnet.analysis.ecosystems.python_network import mounts_with_prefix, note_network
-from iarnet.analysis.ecosystems.python_programs import ENTRIES, SERVER_PORTS, Program, declared_program, find_programs
+from iarnet.analysis.ecosystems.python_programs import (
+    ENTRIES,
+    LOOPS,
+    SERVER_PORTS,
+    Program,
+    declared_program,
+    find_programs,
+)
 from iarnet.analysis.ecosystems.python_settings import note_settings
 from iarnet.analysis.ecosystems.sightings import (
     LOOPBACK,
@@ -29,7 +38,7 @@ from iarnet.analysis.ecosystems.sightings import (
 )
 from iarnet.analysis.ecosystems.sizes import size
 from iarnet.analysis.recipes.python import PythonBuild, python_recipe
-from iarnet.models.component import HealthCheck
+from iarnet.models.component import ComponentKind
 
 _FRAMEWORKS = ("django", "streamlit", "gradio", "fastapi", "litestar", "quart", "sanic", "flask", "dash", "falcon",
                "bottle", "aiohttp", "tornado", "starlette", "celery", "dramatiq", "rq")  # fmt: skip
@@ -42,13 +51,25 @@ _PACKAGE_OF = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow
 
 @dataclass
 class _Reading:
-    """Everything read from one folder."""
+    """Everything read from one folder. `paths` are all its source files, `modules` those with something of interest."""
 
     root: str
     project: PythonProject
+    paths: list[str]
     modules: list[Module]
-    seen: Seen
-    notes: Notes = field(default_factory=Notes)
+    notes: Notes
+    prefixed: bool = False
+    framework_of: dict[str, str] = field(default_factory=dict)
+
+    def seen(self, within: frozenset[str] | None = None) -> Seen:
+        """What the modules show, or those of them whose path is in `within`."""
+        seen = Seen()
+        for module in self.modules:
+            if within is None or module.path in within:
+                note_settings(module, seen)
+                note_network(module, seen, self.framework_of, prefixed=self.prefixed)
+        resolve(seen)
+        return seen
 
 
 class Python:
@@ -63,52 +84,48 @@ class Python:
         named = start is not None and any(name.endswith(".py") for name in present)
         if not (declares or runs or named):
             return None
-        reading = _read(files, root)
+        reading = _read(files, root, start or "")
         programs = _programs(files, reading, start)
         if not programs:
-            return _library(reading) if reading.project.declared and _has_code(files, root) else None
+            return _library(reading) if reading.project.declared and reading.paths else None
         profiles = [_profile(files, reading, program, main=index == 0) for index, program in enumerate(programs)]
-        return _with_workers(profiles[0], tuple(profiles[1:]))
+        return Profile(**{**profiles[0].__dict__, "workers": tuple(profiles[1:])})
 
 
-def _read(files: Files, root: str) -> _Reading:
-    notes, seen = Notes(), Seen()
+def _read(files: Files, root: str, start: str) -> _Reading:
+    notes = Notes()
     project = read_project(files, root, notes)
     paths = sources(files, root, (".py",), MANIFESTS)
-    read = (read_module(path, files.text(path), always=basename(path) in ENTRIES) for path in paths)
+    named = re.findall(r"(\w+)(?:\.py\b|:\w+|\s|$)", start)
+    wanted = {f"{name}.py" for name in named} | set(ENTRIES)
+    read = (read_module(path, files.text(path), always=basename(path) in wanted) for path in paths)
     modules = [module for module in read if module]
     adopt_factory_calls(modules)
     framework_of = {app.name: app.framework for module in modules for app in module.apps if not app.factory}
-    prefixed = mounts_with_prefix(modules)
-    for module in modules:
-        note_settings(module, seen)
-        note_network(module, seen, framework_of, prefixed=prefixed)
-    resolve(seen)
-    reading = _Reading(root, project, modules, seen, notes)
+    reading = _Reading(root, project, paths, modules, notes, mounts_with_prefix(modules), framework_of)
     if not project.declared:
         _guess_dependencies(files, reading)
     return reading
 
 
 def _programs(files: Files, reading: _Reading, start: str | None) -> list[Program]:
-    seen, project = reading.seen, reading.project
-    http = Seen(listens=[listen for listen in seen.listens if listen.protocol == "http"])
-    found = opened(http)
+    http = [listen for listen in reading.seen().listens if listen.protocol == "http"]
+    found = opened(Seen(listens=http))
     known_port = found.port if found else None
 
     def port_of(framework: str) -> int:
         return known_port or SERVER_PORTS.get(framework, 8000)
 
-    programs = find_programs(files, reading.root, reading.modules, project.dependencies, port_of)
+    programs = find_programs(files, reading.root, reading.modules, reading.project.dependencies, port_of)
     if start is None:
         return programs or _console_script(reading)
-    framework = programs[0].framework if programs else _declared_framework(project)
+    framework = programs[0].framework if programs else _declared_framework(reading.project)
     return [declared_program(start, reading.modules, reading.root, framework)]
 
 
 def _console_script(reading: _Reading) -> list[Program]:
     """A command that the project installs is a program to deploy only when some code behind it serves."""
-    if not reading.project.scripts or not reading.seen.listens:
+    if not reading.project.scripts or not reading.seen().listens:
         return []
     name = min(reading.project.scripts, key=len)
     file = join(reading.root, "pyproject.toml")
@@ -141,7 +158,7 @@ def _library(reading: _Reading) -> Profile:
         language="python",
         framework=framework,
         kind="job",
-        env=settings(reading.seen.env, reading.notes),
+        env=settings(reading.seen().env, reading.notes),
         dependencies=frozenset(reading.project.dependencies),
         context=reading.root,
         clues=tuple(reading.notes.clues),
@@ -150,27 +167,26 @@ def _library(reading: _Reading) -> Profile:
     )
 
 
-def _has_code(files: Files, root: str) -> bool:
-    return any(path.endswith(".py") for path in files.paths(root, 3))
-
-
 def _profile(files: Files, reading: _Reading, program: Program, *, main: bool) -> Profile:
     notes = reading.notes if main else Notes()
-    listen = opened(reading.seen, program.file) if program.file_only else None
-    port, protocol = _port(reading, program, listen)
-    given = _given(program, port, listen)
-    env = settings(reading.seen.env, notes, given)
+    within = _within(files, reading, program)
+    seen = reading.seen(within)
+    listen = opened(seen, program.file if program.file_only else None)
+    port, protocol = _port(program, listen)
+    given = _given(program, port, listen if program.file_only else None)
+    env = settings(seen.env, notes, given)
     _explain(files, program, port, listen, notes)
-    health = _health(reading, program, port, notes)
+    if program.listens and (route := health_route(seen)):
+        notes.clue("health", route.path, route.file, route.line)
     return Profile(
         root=reading.root,
         language="python",
         framework=program.framework,
-        kind="web" if program.kind == "api" and reading.seen.pages else program.kind,
+        kind=_kind(reading, program, seen, within),
         start_command=program.start,
         ports=ports(port, protocol),
         env=env,
-        health=health,
+        health=health_check(seen, port) if program.listens else None,
         resources=size(program.framework or "python", reading.project.dependencies),
         dependencies=frozenset(reading.project.dependencies),
         recipe=python_recipe(_build(reading.project, program, port, given)),
@@ -180,20 +196,38 @@ def _profile(files: Files, reading: _Reading, program: Program, *, main: bool) -
     )
 
 
-def _with_workers(profile: Profile, workers: tuple[Profile, ...]) -> Profile:
-    return Profile(**{**profile.__dict__, "workers": workers})
+def _within(files: Files, reading: _Reading, program: Program) -> frozenset[str] | None:
+    """The files that belong to the program; None where a framework finds its modules by itself."""
+    if program.framework in ("django", "celery", "dramatiq", "rq") or program.file not in reading.paths:
+        return None
+    found = reached(files, reading.root, reading.paths, program.file)
+    beside = [path for path in reading.paths if "/pages/" in f"/{path}"] if program.framework == "streamlit" else []
+    return found.union(beside)
 
 
-def _port(reading: _Reading, program: Program, listen: Listen | None) -> tuple[int | None, Protocol]:
+def _kind(reading: _Reading, program: Program, seen: Seen, within: frozenset[str] | None) -> ComponentKind:
+    """A program that waits in a loop, be it in a file that it imports, is a worker and not a job."""
+    if program.kind == "api" and seen.pages:
+        return "web"
+    texts = (module.text for module in reading.modules if within and module.path in within)
+    if (
+        program.kind == "job"
+        and commands.kind_of(program.start) is None
+        and any(LOOPS.search(text) for text in texts)
+    ):
+        return "worker"
+    return program.kind
+
+
+def _port(program: Program, listen: Listen | None) -> tuple[int | None, Protocol]:
     if not program.listens:
         return None, "http"
     usual = SERVER_PORTS.get(program.framework or "", 8000)
     if port := commands.port_in(program.start):
         return port, "http"
-    if listen:
+    if listen and (program.file_only or not (commands.port_variable(program.start) or program.needs)):
         return listen.port or usual, listen.protocol
-    seen = opened(reading.seen) if not commands.port_variable(program.start) and not program.needs else None
-    return (seen.port if seen else None) or usual, "http"
+    return usual, "http"
 
 
 def _given(program: Program, port: int | None, listen: Listen | None) -> dict[str, str]:
@@ -212,25 +246,17 @@ def _explain(files: Files, program: Program, port: int | None, listen: Listen | 
     notes.clue("start_command", program.start, program.file, program.line, program.confidence)
     if program.framework:
         notes.clue("framework", program.framework, program.file, program.line or _import_line(files, program))
-    if port and listen and listen.port:
+    if port and listen and listen.port == port:
         notes.clue("ports", port, listen.file, listen.line)
     elif port:
         notes.clue("ports", port, program.file, program.line, 0.6 if commands.port_in(program.start) is None else 0.9)
-    if listen and listen.host in LOOPBACK and "GRADIO" not in (listen.env or ""):
+    if program.file_only and listen and listen.host in LOOPBACK and "GRADIO" not in (listen.env or ""):
         message = f"listens on {listen.host} only, so nothing outside the container reaches it; 0.0.0.0 would do"
         notes.warn("loopback", message, listen.file, listen.line)
 
 
 def _import_line(files: Files, program: Program) -> int | None:
     return line_of(files.text(program.file), program.framework or "")
-
-
-def _health(reading: _Reading, program: Program, port: int | None, notes: Notes) -> HealthCheck | None:
-    if not program.listens:
-        return None
-    if route := health_route(reading.seen):
-        notes.clue("health", route.path, route.file, route.line)
-    return health_check(reading.seen, port)
 
 
 def _build(project: PythonProject, program: Program, port: int | None, given: dict[str, str]) -> PythonBuild:

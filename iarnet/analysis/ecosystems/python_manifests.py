@@ -18,7 +18,7 @@ MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 DEFAULT_VERSION = "3.12"
 
-_REQUIREMENT_FILES = re.compile(r"requirements.*\.(txt|in)")
+REQUIREMENT_FILES = re.compile(r"requirements.*\.(txt|in)")
 _PREFERRED = ("requirements.txt", "requirements-prod.txt", "requirements/prod.txt", "requirements/production.txt",
               "requirements/base.txt", "requirements/common.txt", "requirements.in")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -47,7 +47,7 @@ def read_project(files: Files, root: str, notes: Notes) -> PythonProject:
     """Everything that the manifests of `root` say; `declared` is false when there is none."""
     project, present = PythonProject(), names(files, root)
     document = read_toml(files, join(root, "pyproject.toml"), notes)
-    project.declared = bool(present & set(MANIFESTS)) or any(_REQUIREMENT_FILES.fullmatch(name) for name in present)
+    project.declared = bool(present & set(MANIFESTS)) or any(REQUIREMENT_FILES.fullmatch(name) for name in present)
     _read_requirements(files, root, project, notes)
     _read_pyproject(document, project)
     _read_pipfile(read_toml(files, join(root, "Pipfile"), notes), project)
@@ -75,7 +75,7 @@ def _read_requirements(files: Files, root: str, project: PythonProject, notes: N
     present = [path for path in files.paths(root, 2) if path.endswith((".txt", ".in"))]
     local = [path if root == "." else path[len(root) + 1 :] for path in present]
     chosen = next((name for name in _PREFERRED if name in local), None)
-    chosen = chosen or next((name for name in sorted(local) if _REQUIREMENT_FILES.fullmatch(name)), None)
+    chosen = chosen or next((name for name in sorted(local) if REQUIREMENT_FILES.fullmatch(name)), None)
     if chosen is None:
         return
     project.requirements, project.copies = chosen, []

@@ -20,7 +20,7 @@ SERVER_PORTS = {"fastapi": 8000, "starlette": 8000, "litestar": 8000, "quart": 8
                 "bottle": 8080, "dash": 8050, "sanic": 8000, "django": 8000, "streamlit": 8501, "gradio": 7860,
                 "aiohttp": 8080, "tornado": 8888}  # fmt: skip
 _PAGES = ("django", "streamlit", "gradio", "dash")
-_LOOPS = re.compile(
+LOOPS = re.compile(
     r"while True|run_forever|start_consuming|serve_forever|BlockingScheduler|run_polling|start_polling"
     r"|infinity_polling|\.consume\(|KafkaConsumer|AIOKafkaConsumer|\.subscribe\(|schedule\.every|asyncio\.Event\(\)\.wait|client\.run\(|bot\.run\("
 )
@@ -98,16 +98,24 @@ def _needs(words: list[str]) -> tuple[str, ...]:
 
 
 def _started_module(words: list[str], modules: list[Module], root: str) -> Module | None:
-    """The file of `python worker.py`, `python -m shop.worker`."""
-    if not words or not re.fullmatch(r"python[\d.]*", words[0]):
-        return None
-    rest = [w for w in words[1:] if w not in ("-u", "-O", "-X")]
-    if rest[:1] == ["-m"] and len(rest) > 1:
-        path = rest[1].replace(".", "/")
-        wanted = {f"{path}.py", f"{path}/__main__.py", f"src/{path}.py", f"src/{path}/__main__.py"}
-    else:
-        wanted = {rest[0].removeprefix("./")} if rest else set()
-    return next((m for m in modules if m.path in {join(root, name) for name in wanted}), None)
+    """The file of `python worker.py`, `python -m shop.worker`, `gunicorn shop.web:app`, `streamlit run page.py`."""
+    wanted: list[str] = []
+    for word, before in zip(words[1:], words, strict=False):
+        if word.endswith(".py"):
+            wanted += _endings(word)
+        elif before in ("-m", "-A", "--app") or re.fullmatch(r"[\w.]+:[\w.]+(\(\))?", word):
+            path = word.split(":")[0].replace(".", "/")
+            wanted += [
+                f"{folder}{path}{end}" for folder in ("", "src/") for end in (".py", "/__init__.py", "/__main__.py")
+            ]
+    by_path = {module.path: module for module in modules}
+    return next((by_path[path] for name in wanted if (path := join(root, name)) in by_path), None)
+
+
+def _endings(path: str) -> list[str]:
+    """A path and what is left of it without its first folders: in an image the root lies somewhere else."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _django(files: Files, root: str, modules: list[Module], known: set[str], port_of: PortOf) -> Program | None:
@@ -253,7 +261,7 @@ def _serves(module: Module) -> bool:
 
 
 def _script_kind(module: Module | None) -> ComponentKind:
-    return "worker" if module is None or _LOOPS.search(module.text) else "job"
+    return "worker" if module is None or LOOPS.search(module.text) else "job"
 
 
 def _kind(framework: str | None) -> ComponentKind:

@@ -242,6 +242,14 @@ def test_xdg_decides_the_data_directory(tmp_path):
     assert loaded.settings.data_dir == Path("/x/iarnet")
 
 
+def test_docker_host_is_understood_but_weaker_than_the_file(load):
+    environ = {"DOCKER_HOST": "unix:///rootless.sock"}
+    loaded = load(environ=environ)
+    assert loaded.settings.docker.host == "unix:///rootless.sock"
+    assert str(loaded.origins["docker.host"]) == "DOCKER_HOST"
+    assert load("docker: {host: none}", environ).settings.docker.host == "none"
+
+
 def test_limits_cap_each_resource_for_itself(load):
     total = Resources(cpu_millis=4000, memory_bytes=100, gpu_millis=0)
     limits = load("resource_limits: {cpu: 2, memory: 1Gi}").settings.resource_limits

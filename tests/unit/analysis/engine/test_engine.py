@@ -114,8 +114,8 @@ def test_a_compose_application() -> None:
     assert db.health is not None
     assert db.health.command == ("pg_isready", "-h", "127.0.0.1", "-U", "u", "-d", "d")
     assert [volume.name for volume in db.volumes] == ["pg"]
-    assert edges(analysis) == [("web", "api", "http", "started"), ("api", "db", "database", "started")]
-    assert analysis.edges[0].env == "API_URL"
+    assert edges(analysis) == [("api", "db", "database", "started"), ("web", "api", "http", "started")]
+    assert [edge.env for edge in analysis.edges] == ["PGHOST", "API_URL"]
 
 
 def test_the_short_form_of_depends_on_means_a_healthy_database() -> None:
@@ -354,11 +354,9 @@ def test_two_that_refer_to_each_other_do_not_wait_in_a_circle() -> None:
 
 
 def test_a_need_without_a_known_name_gets_the_conventional_one() -> None:
-    text = "components:\n  web: {root: web, needs: [order-api]}\n  order-api: {root: api}\n"
+    text = "components:\n  web: {root: web, needs: [order-api]}\n  order-api: {root: api, ports: [8001]}\n"
     analysis = run({"iarnet.yaml": text, **flask(root="web"), **flask(root="api")})
-    assert env(named(analysis, "web"))["ORDER_API_URL"][0] == "http://order-api:8000" or (
-        env(named(analysis, "web"))["ORDER_API_URL"][0] or ""
-    ).startswith("http://order-api:")
+    assert env(named(analysis, "web"))["ORDER_API_URL"] == ("http://order-api:8001", None)
 
 
 def test_a_proxy_configuration_makes_an_edge() -> None:
@@ -389,6 +387,43 @@ def test_a_port_that_is_not_to_be_published_is_not() -> None:
     assert web.port.publish == "no"
 
 
+def test_what_a_browser_calls_is_published_too() -> None:
+    manifest = '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "5"}}'
+    files = {
+        "web/package.json": manifest,
+        "web/index.html": "<html>",
+        "web/main.js": "fetch(import.meta.env.VITE_API_URL)",
+    }
+    analysis = analyze(MemoryTree(files | flask(root="api")))
+    assert {c.name: c.port.publish for c in analysis.components if c.port} == {"web": "auto", "api": "auto"}
+    assert env(named(analysis, "web"))["VITE_API_URL"] == (None, None)
+    assert "browser-setting" in codes(analysis)
+
+
+def test_the_root_of_a_workspace_only_starts_its_members() -> None:
+    start = '{"scripts": {"start": "node index.js"}}'
+    files = {"package.json": '{"workspaces": ["apps/*"], "scripts": {"start": "node all.js"}}', "all.js": ""}
+    files |= {
+        f"apps/{name}/{file}": text
+        for name in ("a", "b")
+        for file, text in (("package.json", start), ("index.js", ""))
+    }
+    assert names(analyze(MemoryTree(files))) == ["a", "b"]
+
+
+def test_what_others_wait_for_to_complete_is_a_job_without_port_or_check() -> None:
+    text = (
+        "services:\n  web:\n    build: .\n    depends_on: {migrate: {condition: service_completed_successfully}}\n"
+        "  migrate: {build: ., command: ./migrate}\n"
+    )
+    dockerfile = "FROM x\nEXPOSE 80\nHEALTHCHECK CMD curl localhost\nCMD serve\n"
+    analysis = run({"compose.yaml": text, "Dockerfile": dockerfile})
+    migrate = named(analysis, "migrate")
+    assert (migrate.kind, migrate.ports, migrate.health) == ("job", (), HealthCheck(type="none"))
+    assert migrate.command == ("./migrate",)
+    assert edges(analysis) == [("web", "migrate", "order", "completed")]
+
+
 def test_the_document_has_the_documented_shape() -> None:
     found = json.loads(json.dumps(document(run(SHOP_FILES))))
     web = found["components"][0]
@@ -396,7 +431,7 @@ def test_the_document_has_the_documented_shape() -> None:
     assert web["requirements"] == {"cpu": 0.25, "memory": 256, "gpu": 0, "storage": 0}
     assert web["ports"] == [{"port": 3000, "protocol": "http", "publish": "prefer", "host_port": 8080}]
     assert web["start_command"] == "node x.js"
-    assert found["dag"]["edges"][0] == {
+    assert found["dag"]["edges"][1] == {
         "from": "web",
         "to": "api",
         "type": "http",

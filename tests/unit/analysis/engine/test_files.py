@@ -43,6 +43,11 @@ def test_huge_lines_and_files_are_passed_over() -> None:
     assert [(match.path, match.line) for match in files.grep("needle")] == [("a.js", 2)]
 
 
+def test_lines_are_counted_as_editors_do() -> None:
+    files = TreeFiles(MemoryTree({"a.py": "one\r\ntwo\u2028still two\nthree\x0c\nneedle\r\n"}))
+    assert [(match.line, match.text) for match in files.grep("needle$")] == [(4, "needle")]
+
+
 def test_the_budget_of_bytes_ends_reading() -> None:
     files = TreeFiles(MemoryTree({"a": "1234", "b": "5678", "c": "9"}), budget=5)
     assert [files.text(name) for name in "abc"] == ["1234", "5678", None]
