@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
@@ -89,8 +88,6 @@ def _tls(tls: TemporalTls) -> TLSConfig:
 
 async def _ensure_namespace(client: Client) -> None:
     """There, and keeping finished runs for 30 days. A namespace that others administer is used as it is."""
-    retention = Duration()
-    retention.FromTimedelta(_RETENTION)
     service = client.workflow_service
     try:
         found = await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -99,7 +96,7 @@ async def _ensure_namespace(client: Client) -> None:
             raise
         await service.register_namespace(
             RegisterNamespaceRequest(
-                namespace=client.namespace, workflow_execution_retention_period=retention, description="IARNet"
+                namespace=client.namespace, workflow_execution_retention_period=_RETENTION, description="IARNet"
             )
         )
         return
@@ -109,7 +106,7 @@ async def _ensure_namespace(client: Client) -> None:
             await service.update_namespace(
                 UpdateNamespaceRequest(
                     namespace=client.namespace,
-                    config=NamespaceConfig(workflow_execution_retention_ttl=retention),
+                    config=NamespaceConfig(workflow_execution_retention_ttl=_RETENTION),
                 )
             )
         except RPCError as error:

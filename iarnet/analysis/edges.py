@@ -52,9 +52,24 @@ def in_browser(name: str) -> bool:
     return name.startswith(_PUBLIC)
 
 
-def mentions(value: str, host: str) -> bool:
-    """Whether a value points to `host`: as a URL's host, as `host:port`, or in a list of them."""
-    return re.search(rf"(?:^|[/@,;\s(=]){re.escape(host)}(?=:\d|[/,;\s)?]|$)", value, re.IGNORECASE) is not None
+def points(name: str, value: str | None, host: str) -> bool:
+    """Whether a setting points to `host`. A bare word is a host only in a setting that is named like one."""
+    if not value:
+        return False
+    if value.lower() == host:
+        return re.search(r"HOST|SERVER|ADDR|URL|URI|ENDPOINT|BROKER|BACKEND", name.upper()) is not None
+    return any(_host(part) == host for part in re.split(r"[,;\s]+", value.lower()))
+
+
+def _host(part: str) -> str | None:
+    """The host in a URL, in `user@host:port`, in Go's `user@tcp(host:port)/` and in `host=name`."""
+    if "://" in part:
+        authority = re.split(r"[/?#]", part.split("://", 1)[1])[0]
+        return authority.rpartition("@")[2].partition(":")[0]
+    if part.startswith("host="):
+        return part.removeprefix("host=")
+    found = re.fullmatch(r"(?:[^@/]*@)?(?:tcp\()?([\w.-]+):\d+\)?(?:/.*)?", part)
+    return found[1] if found else None
 
 
 def _check(findings: Findings) -> None:
@@ -97,7 +112,7 @@ def _env(source: Draft, target: Draft, findings: Findings) -> str | None:
         parts = {name: services.role(name, target.service.prefixes) for name in known}
     else:
         parts = {p.name: p.part for p in pointers(source, findings) if p.target == target.name}
-    held = [n for n, variable in source.env.items() if variable.value and mentions(variable.value, target.name)]
+    held = [name for name, variable in source.env.items() if points(name, variable.value, target.name)]
     for part in ("url", "address", "host"):
         found = next((name for name in known if parts.get(name) == part), None)
         if found and (not held or found in held):
@@ -159,16 +174,9 @@ def _values(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
     for draft in findings.drafts:
         for name, variable in draft.env.items():
             for target in findings.drafts:
-                if target is draft or not variable.value or not _points(name, variable.value, target):
+                if target is draft or not points(name, variable.value, target.name):
                     continue
                 yield _edge(findings, draft, target, f"{name} points to it", 0.95, "values")
-
-
-def _points(name: str, value: str, target: Draft) -> bool:
-    """A bare word is a host only in a setting that is named like one."""
-    if value.lower() == target.name:
-        return bool(re.search(r"HOST|SERVER|ADDR|URL|URI|ENDPOINT", name.upper()))
-    return mentions(value, target.name) and bool(re.search(r"[:/@]", value))
 
 
 def _proxies(files: Files, findings: Findings) -> Iterator[tuple[Edge, Evidence]]:

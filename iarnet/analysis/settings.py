@@ -4,7 +4,7 @@ from iarnet.analysis import services
 from iarnet.analysis.base import Files
 from iarnet.analysis.connections import connection, service_settings
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.edges import Pointer, in_browser, mentions, pointers, wanted
+from iarnet.analysis.edges import Pointer, in_browser, pointers, points, wanted
 from iarnet.analysis.names import unique
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import Port
@@ -48,7 +48,7 @@ def inject(files: Files, findings: Findings) -> None:
         source, target = findings.get(edge.from_), findings.get(edge.to)
         if source is None or target is None:
             continue
-        told = any(v.value and mentions(v.value, target.name) for v in source.env.values())
+        told = any(points(name, variable.value, target.name) for name, variable in source.env.items())
         conventional = not told and (source.root is not None or findings.whole != "compose")
         if target.service:
             _tell_service(files, source, target, conventional)

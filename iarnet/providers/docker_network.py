@@ -7,11 +7,14 @@ from contextlib import suppress
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
+import structlog
 from docker.types import IPAMConfig, IPAMPool
 
 from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
 from iarnet.providers.docker_engine import Engine, or_none
 from iarnet.providers.docker_spec import APP, OWNER
+
+_log = structlog.get_logger(__name__)
 
 PREFIX = 26
 """61 addresses for instances; a pool of /16 has 1,024 such networks."""
@@ -72,7 +75,17 @@ class Networks:
         except ProviderError as e:
             if "active endpoints" not in e.message:
                 raise
-            raise Conflict(f"The network {name} is in use: {e.message}", hint="remove its instances first") from e
+            await self._refuse_or_leave(name, e)
+
+    async def _refuse_or_leave(self, name: str, error: ProviderError) -> None:
+        found = await or_none(self._engine.ask(lambda c: c.inspect_network(name)))
+        if found is not None and found["Containers"]:
+            users = ", ".join(sorted(each["Name"] for each in found["Containers"].values()))
+            raise Conflict(f"The network {name} is in use by {users}", hint="remove its instances first") from error
+        # Engine 20.10 sometimes loses count of a network's endpoints (seen twice in 450 starts that overlapped with
+        # stops on one network). Nothing but a restart of the engine helps, and the network does no harm: it is used
+        # again by the next deployment.
+        _log.warning("network_not_removed", network=name, engine=error.where, hint="restart the engine to remove it")
 
     async def _is_there(self, name: str) -> bool:
         found = await or_none(self._engine.ask(lambda c: c.inspect_network(name)))

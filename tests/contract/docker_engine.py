@@ -42,6 +42,15 @@ def sweep(client: docker.APIClient, owner: str) -> None:
     for container in client.containers(all=True, filters=mine):
         client.remove_container(container["Id"], force=True, v=True)
     for network in client.networks(filters=mine):
-        client.remove_network(network["Id"])
+        _remove_network(client, network["Id"])
     for volume in client.volumes(filters=mine)["Volumes"] or ():
         client.remove_volume(volume["Name"])
+
+
+def _remove_network(client: docker.APIClient, id: str) -> None:
+    try:
+        client.remove_network(id)
+    except docker.errors.APIError:
+        # Engine 20.10 sometimes counts endpoints that are gone; a network with real ones is a test's fault.
+        if client.inspect_network(id)["Containers"]:
+            raise

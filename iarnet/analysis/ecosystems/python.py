@@ -2,7 +2,7 @@
 
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from posixpath import basename
 
 from packaging.utils import canonicalize_name
@@ -51,23 +51,22 @@ _PACKAGE_OF = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow
 
 @dataclass
 class _Reading:
-    """Everything read from one folder. `paths` are all its source files, `modules` those with something of interest."""
+    """Everything read from one folder. `paths` are all its source files, `modules` those with something of interest,
+    `shown` what each of these shows, by path."""
 
     root: str
     project: PythonProject
     paths: list[str]
     modules: list[Module]
     notes: Notes
-    prefixed: bool = False
-    framework_of: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Seen]
 
     def seen(self, within: frozenset[str] | None = None) -> Seen:
         """What the modules show, or those of them whose path is in `within`."""
         seen = Seen()
-        for module in self.modules:
-            if within is None or module.path in within:
-                note_settings(module, seen)
-                note_network(module, seen, self.framework_of, prefixed=self.prefixed)
+        for path, shown in self.shown.items():
+            if within is None or path in within:
+                seen.add(shown)
         resolve(seen)
         return seen
 
@@ -101,11 +100,20 @@ def _read(files: Files, root: str, start: str) -> _Reading:
     read = (read_module(path, files.text(path), always=basename(path) in wanted) for path in paths)
     modules = [module for module in read if module]
     adopt_factory_calls(modules)
-    framework_of = {app.name: app.framework for module in modules for app in module.apps if not app.factory}
-    reading = _Reading(root, project, paths, modules, notes, mounts_with_prefix(modules), framework_of)
+    reading = _Reading(root, project, paths, modules, notes, _shown(modules))
     if not project.declared:
         _guess_dependencies(files, reading)
     return reading
+
+
+def _shown(modules: list[Module]) -> dict[str, Seen]:
+    framework_of = {app.name: app.framework for module in modules for app in module.apps if not app.factory}
+    prefixed = mounts_with_prefix(modules)
+    shown = {module.path: Seen() for module in modules}
+    for module in modules:
+        note_settings(module, shown[module.path])
+        note_network(module, shown[module.path], framework_of, prefixed=prefixed)
+    return shown
 
 
 def _programs(files: Files, reading: _Reading, start: str | None) -> list[Program]:

@@ -64,6 +64,9 @@ class Module:
     apps: list[AppObject] = field(default_factory=list)
     constants: dict[str, ast.expr] = field(default_factory=dict)
     calls: list[ast.Call] = field(default_factory=list)
+    subscripts: list[ast.Subscript] = field(default_factory=list)
+    comparisons: list[ast.Compare] = field(default_factory=list)
+    classes: list[ast.ClassDef] = field(default_factory=list)
     is_main: bool = False
 
     def origin(self, node: ast.expr) -> str:
@@ -154,6 +157,12 @@ def _note(module: Module, node: ast.AST) -> None:
         module.names |= {alias.asname or alias.name: f"{source}.{alias.name}" for alias in node.names}
     elif isinstance(node, ast.Call):
         module.calls.append(node)
+    elif isinstance(node, ast.Subscript):
+        module.subscripts.append(node)
+    elif isinstance(node, ast.Compare):
+        module.comparisons.append(node)
+    elif isinstance(node, ast.ClassDef):
+        module.classes.append(node)
     elif isinstance(node, ast.If):
         module.is_main = module.is_main or is_main_guard(node)
 

@@ -205,8 +205,8 @@ def mounts_with_prefix(modules: list[Module]) -> bool:
 
 def _note_compared_paths(module: Module, seen: Seen) -> None:
     """`if self.path == "/health"` in a handler of `http.server`."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "path":
+    for node in module.comparisons:
+        if isinstance(node.left, ast.Attribute) and node.left.attr == "path":
             for side in node.comparators:
                 for item in side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]:
                     if text := constant(item):

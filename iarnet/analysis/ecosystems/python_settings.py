@@ -83,17 +83,18 @@ def _note_reader(module: Module, call: ast.Call, method: list[str], seen: Seen) 
 
 
 def _note_subscripts(module: Module, seen: Seen) -> None:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (read := env_read(module, node)):
+    for node in module.subscripts:
+        if isinstance(node.ctx, ast.Load) and (read := env_read(module, node)):
             seen.read(read[0], module.path, node.lineno, required=True)
-        elif isinstance(node, ast.Compare) and module.origin(node.comparators[0]) == "os.environ":
-            seen.read(constant(node.left) or "", module.path, node.lineno)
+    for comparison in module.comparisons:
+        if module.origin(comparison.comparators[0]) == "os.environ":
+            seen.read(constant(comparison.left) or "", module.path, comparison.lineno)
 
 
 def _note_classes(module: Module, seen: Seen) -> None:
     known: set[str] = set()
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ClassDef) and any(_is_settings(module, base, known) for base in node.bases):
+    for node in module.classes:
+        if any(_is_settings(module, base, known) for base in node.bases):
             known.add(node.name)
             _note_fields(module, node, seen)
 

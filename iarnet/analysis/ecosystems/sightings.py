@@ -73,6 +73,14 @@ class Seen:
         if ENV_NAME.fullmatch(name) and not _AMBIENT.fullmatch(name):
             self.env.append(EnvRead(name, file, line, required, default))
 
+    def add(self, other: "Seen") -> None:
+        """Everything that `other` has, too."""
+        self.env += other.env
+        self.listens += other.listens
+        self.health += other.health
+        self.numbers = other.numbers | self.numbers
+        self.pages = self.pages or other.pages
+
     def route(self, path: str, file: str, line: int) -> None:
         """A route of the code; only the usual names of health checks are kept."""
         if HEALTH_PATH.fullmatch(path):

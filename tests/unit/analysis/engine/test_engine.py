@@ -4,6 +4,7 @@ import pytest
 
 from iarnet.analysis.document import document
 from iarnet.analysis.ecosystems.python import Python
+from iarnet.analysis.edges import points
 from iarnet.analysis.engine import analyze
 from iarnet.analysis.memory import MemoryTree
 from iarnet.errors import InvalidComponent, NothingToRun
@@ -357,6 +358,27 @@ def test_a_need_without_a_known_name_gets_the_conventional_one() -> None:
     text = "components:\n  web: {root: web, needs: [order-api]}\n  order-api: {root: api, ports: [8001]}\n"
     analysis = run({"iarnet.yaml": text, **flask(root="web"), **flask(root="api")})
     assert env(named(analysis, "web"))["ORDER_API_URL"] == ("http://order-api:8001", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "host"),
+    [
+        ("DATABASE_URL", "postgresql://app:1a@db:5432/web", "db"),
+        ("DB", "jdbc:postgresql://db/web?x=web", "db"),
+        ("SEEDS", "one:27017,db:27017", "db"),
+        ("DSN", "web:web@tcp(db:3306)/web", "db"),
+        ("DSN", "host=db user=web dbname=app", "db"),
+        ("DB_HOST", "db", "db"),
+        ("MODE", "web", None),
+        ("PATH_TO", "/app/web", None),
+        ("IMAGE", "web/app", None),
+        ("TIME", "app 12:30", None),
+    ],
+)
+def test_the_host_in_a_value(name: str, value: str, host: str | None) -> None:
+    assert [candidate for candidate in ("db", "web", "app") if points(name, value, candidate)] == (
+        [host] if host else []
+    )
 
 
 def test_a_proxy_configuration_makes_an_edge() -> None:
