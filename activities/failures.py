@@ -3,8 +3,22 @@
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, TimeoutType
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutError,
+    TimeoutType,
+    is_cancelled_exception,
+)
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    ExecuteWorkflowInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
 
 from iarnet.errors import IarnetError, error_from
 from iarnet.models.change import Failure
@@ -31,6 +45,13 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
+def typed(failure: Failure) -> ApplicationError:
+    """What a run fails with: red in the web UI, with the code as its type."""
+    component = f"{failure.component}: " if failure.component else ""
+    details = failure.model_dump(mode="json")
+    return ApplicationError(f"{component}{failure.message}", details, type=failure.code, non_retryable=True)
+
+
 def _failure(error: IarnetError) -> Failure:
     return Failure(code=error.code, message=error.message, hint=error.hint, component=error.component, log=error.log)
 
@@ -55,13 +76,27 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 class FailureInterceptor(Interceptor):
-    """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message."""
+    """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message; and an activity's
+    failure that ends a run to one of the run's own: the list of runs alone says what went wrong."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next, self._secrets)
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return _Run
+
+
+class _Run(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        try:
+            return await super().execute_workflow(input)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            raise typed(failure_of(error)) from None
 
 
 class _Inbound(ActivityInboundInterceptor):

@@ -12,9 +12,7 @@ from temporalio.workflow import ActivityCancellationType
 
 QUEUE = "iarnet"
 
-_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=0.2), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
-)
+_RETRY = RetryPolicy(initial_interval=timedelta(seconds=0.2), backoff_coefficient=2.0)
 
 
 class Options(TypedDict, total=False):
@@ -26,15 +24,18 @@ class Options(TypedDict, total=False):
     cancellation_type: ActivityCancellationType
 
 
-def _options(total_s: float, attempts: int, *, heartbeat: bool = True, absent_s: float | None = 15) -> Options:
-    """`absent_s`: how long nobody may take the activity before its node counts as absent."""
+def _options(
+    total_s: float, attempts: int, *, heartbeat: bool = True, absent_s: float | None = 15, pause_s: float = 10
+) -> Options:
+    """`absent_s`: how long nobody may take the activity before its node counts as absent; `pause_s`: the longest
+    pause before another attempt."""
     options: Options = {
         "start_to_close_timeout": timedelta(seconds=total_s),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         "retry_policy": RetryPolicy(
             initial_interval=_RETRY.initial_interval,
             backoff_coefficient=_RETRY.backoff_coefficient,
-            maximum_interval=_RETRY.maximum_interval,
+            maximum_interval=timedelta(seconds=pause_s),
             maximum_attempts=attempts,
         ),
     }
@@ -52,8 +53,11 @@ PREPARE = _options(60, 3)
 BUILD = _options(3600, 3, absent_s=1800)
 DEPLOY = _options(1800, 4)
 REMOVE = _options(120, 6)
-MEND = _options(60, 3)
-FOLLOW = _options(10 * 365 * 86400, 0, absent_s=None)
+MEND = _options(1800, 3)
+# A watch has nothing better to do than to wait until somebody can do it.
+WATCH = _options(10, 0, heartbeat=False, absent_s=None)
+# Every restart of the node is an attempt more, and must not make the next one come later.
+FOLLOW = _options(10 * 365 * 86400, 0, absent_s=None, pause_s=0.5)
 
 
 class LocalOptions(TypedDict, total=False):

@@ -17,8 +17,8 @@ from iarnet.secrets.base import Secrets
 from iarnet.sources.base import Sources, Tree
 from iarnet.store.base import Clock, Store
 
-ImageNamer = Callable[[str, str, Tree, Build], str]
-"""(app, component, the app's tree, build) -> a name that changes when what is built does."""
+ImageNamer = Callable[[str, Tree, Build], str]
+"""(app, its tree, build) -> a name that changes when what is built does."""
 
 Correct = Callable[[Analysis, Settings], Analysis]
 """The user's settings over what analysis says."""
@@ -106,7 +106,7 @@ class Revising:
     def _image(self, app: App, tree: Tree, component: Component) -> str:
         if component.build is None:
             return component.image or ""
-        return self._name_image(app.name, component.name, tree, component.build)
+        return self._name_image(app.name, tree, component.build)
 
     async def _builds(self, app: App, revision: Revision) -> dict[str, BuildRequest]:
         return {

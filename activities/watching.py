@@ -15,8 +15,9 @@ from activities.readiness import wait_until
 from iarnet.errors import InstanceFailed, NotFound
 from iarnet.models.app import Event
 from iarnet.models.change import ChangeRequest
+from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.work import Attach, Batch, HealthWatchState, Mend, Mended
-from iarnet.providers.base import Providers
+from iarnet.providers.base import Provider, Providers
 from iarnet.store.base import Clock, Store
 
 
@@ -58,7 +59,7 @@ class Watching:
                 instance = await provider.inspect(mend.instance)
                 if instance is None:
                     return Mended(outcome="gone")
-                if mend.reason == "died" and instance.state == "running":
+                if await _is_well(mend, instance, provider, spec):
                     return Mended(outcome="ignored")
                 await provider.restart(mend.instance)
                 await self._store.instances.record(await wait_until(provider, spec, "healthy"))
@@ -72,7 +73,7 @@ class Watching:
                 mend.component,
                 mend.instance,
                 "instance.restarted",
-                f"{mend.component} was restarted: {mend.reason}",
+                f"{mend.component} was restarted: {_why(mend, instance)}",
             )
             return Mended(outcome="restarted")
 
@@ -85,12 +86,18 @@ class Watching:
             mend.component,
             mend.instance,
             "instance.given-up",
-            f"{mend.component} keeps failing ({mend.reason}); it is not restarted any more until the next deployment",
+            f"{mend.component} keeps failing; it is not restarted any more until the next deployment",
         )
 
     @activity.defn
     async def start_change(self, request: ChangeRequest) -> bool:
-        """False when another change runs, which is the moment to look again later."""
+        """False when another change runs, which is the moment to look again later.
+
+        Healing brings back what ran: a commit or setting that nobody has deployed yet is not its business.
+        """
+        if request.cause == "heal":
+            app = await self._store.apps.get(request.app)
+            request = request.model_copy(update={"revision": app.revision or None})
         try:
             await self._client.start_workflow(
                 "DeployApp",
@@ -162,3 +169,22 @@ class Watching:
         await self._store.facts.add_event(
             Event(time=self._clock(), app=app, component=component, instance=instance, kind=kind, message=message)
         )
+
+
+async def _is_well(mend: Mend, instance: Instance, provider: Provider, spec: InstanceSpec) -> bool:
+    """What is told of an instance may be over by now."""
+    if instance.state != "running" or mend.reason == "asked":
+        return False
+    if mend.reason == "died":
+        return True
+    return spec.health is None or (await provider.probe(instance.name, spec.health)).ready
+
+
+def _why(mend: Mend, before: Instance) -> str:
+    if mend.reason == "asked":
+        return "somebody asked for it"
+    if mend.reason == "unhealthy":
+        return "it stopped answering"
+    if before.oom_killed:
+        return "it ran out of memory"
+    return f"it ended with exit code {before.exit_code}"

@@ -18,7 +18,8 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-
 SettingKey = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|[a-z_]{1,40})$"
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+        r"\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|(health\.)?[a-z_]{1,40})$"
     ),
 ]
 SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]
@@ -56,6 +57,7 @@ class ChangeBody(Value):
 
 class RetryBody(Value):
     on_failure: OnFailure = "auto"
+    fetch: bool = Field(default=True, description="look for a commit with the fix first")
 
 
 class ForkBody(Value):

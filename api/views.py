@@ -140,8 +140,8 @@ def _component(known: Known, component: Component) -> ComponentView:
 
 
 def _progress(deployment: Deployment | None, component: str) -> ComponentProgress | None:
-    """What the newest change says of the component, while it runs or when it failed."""
-    if deployment is None or deployment.progress is None or deployment.status == "succeeded":
+    """What the newest change says of the component, while it runs or when it failed and was not undone."""
+    if deployment is None or deployment.progress is None or deployment.status not in ("running", "failed"):
         return None
     return next((c for c in deployment.progress.components if c.component == component), None)
 

@@ -1,12 +1,18 @@
 """What a node that was killed has left in Temporal: activities that wait for a heartbeat that will not come."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+
+from activities.options import QUEUE
+
+_AT_ONCE = 20
+# Not the retry policy's pause, which grows with every restart of the node.
+_PAUSE = timedelta(milliseconds=10)
 
 log = structlog.get_logger()
 
@@ -14,26 +20,38 @@ log = structlog.get_logger()
 async def release(client: Client, node: str, identity: str) -> int:
     """Fail the activities that a former process of this node holds, so that they are retried now instead of after
     their heartbeat timeout; how many. `identity` is this process's own."""
-    released = 0
-    query = f'ExecutionStatus = "Running" AND TaskQueue = "iarnet" AND IarnetNode = "{node}"'
-    async for run in client.list_workflows(query):
-        description = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
-        held = [a for a in _pending(description.raw_description) if a[1].startswith(f"{node}@") and a[1] != identity]
-        await asyncio.gather(*(_fail(client, run.id, run.run_id, activity) for activity, _ in held))
-        released += len(held)
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def release_run(run: WorkflowExecution) -> int:
+        async with room:
+            pending = await _pending(client, run)
+            held = [id for id, holder in pending if holder.startswith(f"{node}@") and holder != identity]
+            await asyncio.gather(*(_fail(client, run.id, run.run_id, activity) for activity in held))
+        return len(held)
+
+    # All of our runs, watches too: whichever node has set the attribute of a run, its activities may be held here.
+    runs = [run async for run in client.list_workflows(f'ExecutionStatus = "Running" AND TaskQueue = "{QUEUE}"')]
+    released = sum(await asyncio.gather(*(release_run(run) for run in runs)))
     if released:
         log.info("took over from a former process", activities=released)
     return released
 
 
-def _pending(description: DescribeWorkflowExecutionResponse) -> list[tuple[str, str]]:
-    return [(a.activity_id, a.last_worker_identity) for a in description.pending_activities]
+async def _pending(client: Client, run: WorkflowExecution) -> list[tuple[str, str]]:
+    """Activity and who holds it; none of a run that has gone meanwhile."""
+    try:
+        description = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return []
+    return [(a.activity_id, a.last_worker_identity) for a in description.raw_description.pending_activities]
 
 
 async def _fail(client: Client, workflow_id: str, run_id: str, activity_id: str) -> None:
     handle = client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id)
     try:
-        await handle.fail(ApplicationError("the node was restarted", type="NodeRestarted"))
+        await handle.fail(ApplicationError("the node was restarted", type="NodeRestarted", next_retry_delay=_PAUSE))
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

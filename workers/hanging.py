@@ -3,37 +3,42 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from iarnet.errors import NotFound
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance
 from iarnet.models.provider import ProviderEvent
 from iarnet.providers.base import Provider
-from iarnet.store.base import Store
+from iarnet.store.base import Clock, Store
 
 _ROUND_S = 1.0
 
+Life = tuple[str, datetime | None]
+"""An instance from one start to its end."""
 Publish = Callable[[ProviderEvent], Awaitable[None]]
 
 
 class HangDetector:
     """Probes each running instance at its own interval; `retries` failures in a row make it unhealthy.
 
-    An instance that has never answered is still starting, which is the business of whoever started it.
+    An instance that has never answered may be starting, and has the time for it that its check grants.
     """
 
-    def __init__(self, provider: Provider, store: Store) -> None:
+    def __init__(self, provider: Provider, store: Store, clock: Clock) -> None:
         self._provider = provider
         self._store = store
-        self._failures: dict[str, int] = {}
-        self._next: dict[str, float] = {}
+        self._clock = clock
+        self._failures: dict[Life, int] = {}
+        self._next: dict[Life, float] = {}
 
     async def run(self, publish: Publish) -> None:
         while True:
             instances = await self._store.instances.list(provider_id=self._provider.info.id)
-            running = {i.name: i for i in instances if i.state == "running"}
-            self._failures = {n: f for n, f in self._failures.items() if n in running}
-            due = [i for n, i in running.items() if self._next.get(n, 0.0) <= time.monotonic()]
+            running = {_life(i): i for i in instances if i.state == "running"}
+            self._failures = {life: n for life, n in self._failures.items() if life in running}
+            self._next = {life: t for life, t in self._next.items() if life in running}
+            due = [i for life, i in running.items() if self._next.get(life, 0.0) <= time.monotonic()]
             await asyncio.gather(*(self._look(instance, publish) for instance in due))
             await asyncio.sleep(_ROUND_S)
 
@@ -42,14 +47,18 @@ class HangDetector:
         check = spec.health if spec else None
         if check is None or check.type == "none":
             return
-        self._next[instance.name] = time.monotonic() + check.interval_s
+        life = _life(instance)
+        self._next[life] = time.monotonic() + check.interval_s
         if await self._ready(instance, check):
-            self._failures[instance.name] = 0
-        elif instance.name in self._failures:
-            self._failures[instance.name] += 1
-            if self._failures[instance.name] == check.retries:
-                del self._failures[instance.name]
+            self._failures[life] = 0
+        elif life in self._failures or self._has_had_its_time(instance, check):
+            self._failures[life] = self._failures.get(life, 0) + 1
+            if self._failures[life] == check.retries:
                 await publish(ProviderEvent(provider_id=self._provider.info.id, kind="unhealthy", instance=instance))
+
+    def _has_had_its_time(self, instance: Instance, check: HealthCheck) -> bool:
+        started_at = instance.started_at
+        return started_at is not None and (self._clock() - started_at).total_seconds() > check.start_period_s
 
     async def _ready(self, instance: Instance, check: HealthCheck) -> bool:
         """An instance that has gone meanwhile is not hanging: its end is an event of its own."""
@@ -57,3 +66,7 @@ class HangDetector:
             return (await self._provider.probe(instance.name, check)).ready
         except NotFound:
             return True
+
+
+def _life(instance: Instance) -> Life:
+    return instance.name, instance.started_at

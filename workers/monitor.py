@@ -23,6 +23,7 @@ _CAPACITY_S = 10.0
 _RECONNECT_S = 2.0
 _GRACE_S = 15.0
 _KEPT = 1000
+_HAS_RUN = ("running", "exited", "lost", "removed")
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class ProviderMonitor:
         self._owner = owner
         self._clock = clock
         self._cap = cap
-        self._hanging = HangDetector(provider, store)
+        self._hanging = HangDetector(provider, store, clock)
         # Cursors go on rising over restarts of the process, so that a workflow can tell new from known.
         self._cursor = time.time_ns() // 1_000_000
         self._batches: deque[Batch] = deque(maxlen=_KEPT)
@@ -94,11 +95,11 @@ class ProviderMonitor:
                 await self._publish_event(event)
 
     async def _catch_up(self) -> None:
-        """What ended while nobody looked."""
+        """What does not run and should: what ended while nobody looked, and what could not be mended before."""
         there = {i.name: i for i in await self.provider.instances(self._owner)}
         for row in await self._store.instances.list(provider_id=self.provider.info.id):
             now = there.get(row.name)
-            if row.state == "running" and (now is None or now.state != "running"):
+            if row.state in _HAS_RUN and (now is None or now.state != "running"):
                 gone = row.model_copy(update={"state": "lost"})
                 await self._record(now or gone)
                 kind = "died" if now else "removed"

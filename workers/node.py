@@ -30,15 +30,12 @@ from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.engine import analyze
 from iarnet.builds.absent import AbsentBuilder
 from iarnet.builds.docker import DockerBuilder
-from iarnet.builds.names import content_hash, image_name
 from iarnet.config import Loaded, Settings
-from iarnet.models.component import Build
 from iarnet.models.provider import ProviderHealth, ProviderRegistration
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
 from iarnet.secrets.sealed import SealedSecrets
-from iarnet.sources.base import Tree
 from iarnet.sources.git import GitSources, SourceLimits
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
@@ -129,9 +126,13 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     sources = GitSources(
         settings.workspace_dir,
         allow_file=settings.git.allow_file,
+        allow_http=settings.git.allow_http,
         allow_private_hosts=settings.git.allow_private_hosts,
         limits=SourceLimits(settings.git.max_bytes, settings.git.max_files, settings.git.timeout_s),
         secrets=secrets,
+        ca_bundle=settings.git.ca_bundle,
+        proxy=settings.git.proxy or None,
+        git=settings.git.binary,
     )
     providers = ProviderRegistry(
         node=settings.node_name,
@@ -181,12 +182,6 @@ def _builder(
     )
 
 
-def _image_name(settings: Settings, app: str, component: str, tree: Tree, build: Build) -> str:
-    builds = settings.builds
-    content = content_hash(tree, build)
-    return image_name(app, component, content, build, args=builds.args, base_images=builds.base_images)
-
-
 def _monitor(settings: Settings, store: SqlStore, provider: Provider) -> ProviderMonitor:
     """What is kept back and capped is of this machine, so it concerns its own provider only."""
 
@@ -200,7 +195,7 @@ def _monitor(settings: Settings, store: SqlStore, provider: Provider) -> Provide
 
 def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> Activities:
     store, providers, secrets, sources = adapters.store, adapters.providers, adapters.secrets, adapters.sources
-    revising = Revising(store, sources, secrets, partial(_image_name, settings), apply_corrections, clock)
+    revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
     planning = Planning(store, providers, ports, revising, settings.node_name, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder)

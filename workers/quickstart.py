@@ -132,11 +132,19 @@ def _print_addresses(seconds: float) -> None:
     for app in _get("apps")["apps"]:
         for component, address in app["addresses"].items():
             print(f"  {app['name']}/{component}:".ljust(24) + address)
+        if node["temporal_ui"] and (run := app["deployment"]):
+            print(f"  {app['name']}, last run:".ljust(24) + _run_page(node, run))
     print(f"  {'API and docs:'.ljust(22)}{_read('address')}/docs?token={_read('token')}")
     print(f"  {'Temporal web UI:'.ljust(22)}{node['temporal_ui']}")
     print(
         f"after {seconds:.0f} s. `make down` ends it; `.venv/bin/iarnet --help` lists what else there is.", flush=True
     )
+
+
+def _run_page(node: dict[str, Any], run: dict[str, Any]) -> str:
+    """Where the Temporal web UI draws it."""
+    workflows = f"{node['temporal_ui']}/namespaces/{node['namespace']}/workflows"
+    return f"{workflows}/{run['workflow_id']}/{run['run_id']}/timeline"
 
 
 def _get(path: str) -> Any:

@@ -1,10 +1,13 @@
 """The Temporal that a node uses: its own, or one that is there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
@@ -41,19 +44,22 @@ async def connection(settings: Settings, identity: str) -> AsyncIterator[Connect
         yield await _ready(settings.temporal, settings.temporal.address, identity, ui="")
         return
     directory = settings.data_dir / "temporal"
-    server = await temporal_server.start(
+    launch = partial(
+        temporal_server.start,
         directory,
         binary=settings.temporal.binary,
         namespace=settings.temporal.namespace,
-        port=settings.temporal.port,
-        ui_port=settings.temporal.ui_port,
         strict=settings.temporal.strict,
         attributes=search_attributes.ATTRIBUTES,
     )
+    server = await launch(port=settings.temporal.port, ui_port=settings.temporal.ui_port)
+    keeper = asyncio.create_task(temporal_server.keep(server, launch))
     try:
         yield await _ready(settings.temporal, server.address, identity, server.ui)
     finally:
-        await temporal_server.stop(server, directory)
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        await temporal_server.stop(directory)
 
 
 async def _ready(temporal: Temporal, address: str, identity: str, ui: str) -> Connection:
@@ -88,6 +94,8 @@ def _tls(tls: TemporalTls) -> TLSConfig:
 
 async def _ensure_namespace(client: Client) -> None:
     """There, and keeping finished runs for 30 days. A namespace that others administer is used as it is."""
+    retention = Duration()
+    retention.FromTimedelta(_RETENTION)
     service = client.workflow_service
     try:
         found = await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -96,7 +104,7 @@ async def _ensure_namespace(client: Client) -> None:
             raise
         await service.register_namespace(
             RegisterNamespaceRequest(
-                namespace=client.namespace, workflow_execution_retention_period=_RETENTION, description="IARNet"
+                namespace=client.namespace, workflow_execution_retention_period=retention, description="IARNet"
             )
         )
         return
@@ -106,7 +114,7 @@ async def _ensure_namespace(client: Client) -> None:
             await service.update_namespace(
                 UpdateNamespaceRequest(
                     namespace=client.namespace,
-                    config=NamespaceConfig(workflow_execution_retention_ttl=_RETENTION),
+                    config=NamespaceConfig(workflow_execution_retention_ttl=retention),
                 )
             )
         except RPCError as error:

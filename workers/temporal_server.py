@@ -10,8 +10,10 @@ import socket
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
+import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -26,6 +28,10 @@ _DYNAMIC = (
     "frontend.enableUpdateWorkflowExecution=true",
 )
 _READY_S = 30.0
+_LOOK_S = 0.2
+_AGAIN_S = 2.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -46,26 +52,43 @@ class TemporalServer:
         return f"http://127.0.0.1:{self.ui_port}"
 
 
+class Launch(Protocol):
+    """`start`, with everything given but the ports."""
+
+    async def __call__(self, *, port: int, ui_port: int, same: bool = False) -> TemporalServer: ...
+
+
 async def start(
-    directory: Path, *, binary: str, namespace: str, port: int, ui_port: int, strict: bool, attributes: dict[str, str]
+    directory: Path,
+    *,
+    binary: str,
+    namespace: str,
+    port: int,
+    ui_port: int,
+    strict: bool,
+    attributes: dict[str, str],
+    same: bool = False,
 ) -> TemporalServer:
-    """The server of this directory: the one that runs already, or a new one. Raises `Missing`."""
+    """The server of this directory: the one that runs already, or a new one. Raises `Missing`.
+
+    A port that is taken is replaced by a free one, unless it has to be the `same`.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if running := _recorded(directory):
         return running
     argv = [
         *(find(binary), "server", "start-dev", "--db-filename", str(directory / "temporal.db")),
         *("--ip", "127.0.0.1", "--ui-ip", "127.0.0.1"),
-        *("--port", str(port := _free(port)), "--ui-port", str(ui_port := _free(ui_port))),
+        *("--port", str(port := _free(port, same)), "--ui-port", str(ui_port := _free(ui_port, same))),
         *("--namespace", namespace, "--log-format", "json", "--log-level", "warn"),
         *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", f"synchronous={2 if strict else 1}"),
         *(part for value in _DYNAMIC for part in ("--dynamic-config-value", value)),
         *(part for name, kind in attributes.items() for part in ("--search-attribute", f"{name}={kind}")),
     ]
-    with (directory / "temporal.log").open("ab") as log:
+    with (directory / "temporal.log").open("ab") as output:
         # A session of its own: Ctrl-C at the terminal must reach the node first, which then ends the server.
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     server = TemporalServer(process.pid, psutil.Process(process.pid).create_time(), port, ui_port)
     _record(directory).write_text(json.dumps(asdict(server)))
@@ -73,9 +96,24 @@ async def start(
     return server
 
 
-async def stop(server: TemporalServer, directory: Path) -> None:
-    """End it, and only it."""
-    process = _process(server)
+async def keep(server: TemporalServer, launch: Launch) -> None:
+    """Start it again whenever it ends, on the ports that clients and workers know; they reconnect by themselves, and
+    what ran goes on. Until it answers again the API says `Missing`."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if _process(server):
+            continue
+        log.warning("the embedded Temporal has ended; it is started again", port=server.port)
+        try:
+            server = await launch(port=server.port, ui_port=server.ui_port, same=True)
+        except Missing as error:
+            log.error("the embedded Temporal can't be started", problem=error.message, log=error.log)
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def stop(directory: Path) -> None:
+    """End the server of this directory, and only it."""
+    process = _process(server) if (server := _recorded(directory)) else None
     if process is not None:
         process.terminate()
         await asyncio.to_thread(psutil.wait_procs, [process], 10)
@@ -121,9 +159,9 @@ def _process(server: TemporalServer) -> psutil.Process | None:
     return process if alive else None
 
 
-def _free(port: int) -> int:
-    """The port, or another one when it is taken or 0."""
-    for candidate in (port, 0):
+def _free(port: int, same: bool) -> int:
+    """The port, or another one when it is taken or 0. Raises `Missing` when it has to be the same and is taken."""
+    for candidate in (port,) if same else (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -131,7 +169,7 @@ def _free(port: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise Missing("No port is free on 127.0.0.1.", where="temporal.port", hint="Stop something.")
+    raise Missing(f"Port {port} of 127.0.0.1 is not free.", where="temporal.port", hint="Stop what listens there.")
 
 
 async def _ready(server: TemporalServer, namespace: str, process: asyncio.subprocess.Process, log: Path) -> None:

@@ -6,6 +6,7 @@ from activities.analyzing import Analyzing
 from activities.options import ANALYZE, LOCAL, node_queue
 from activities.placing import Placing
 from iarnet.models.change import AnalyzeRequest, AnalyzeResult
+from workflows.attributes import found_by
 from workflows.identity import require_id
 
 
@@ -17,6 +18,7 @@ class AnalyzeApp:
     async def run(self, request: AnalyzeRequest) -> AnalyzeResult:
         require_id(f"analyze.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        found_by(app=request.app, node=node)
         return await workflow.execute_activity_method(
             Analyzing.analyze_source,
             request,

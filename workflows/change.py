@@ -4,13 +4,13 @@
 """
 
 import asyncio
+from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from activities.analyzing import Analyzing
-from activities.failures import failure_of
+from activities.failures import failure_of, typed
 from activities.options import ANALYZE, LOCAL, PREPARE, RECORD, REMOVE, SOURCE, node_queue
 from activities.planning import Planning
 from activities.recording import Recording
@@ -28,14 +28,13 @@ from iarnet.models.change import (
 )
 from iarnet.models.plan import Operation, Plan
 from iarnet.models.work import ChangeKind, Hold, Outcome, Prepare
+from workflows.attributes import found_by
+from workflows.ending import stop_if_cancelled, undisturbed, was_cancelled
 from workflows.execution import Execution
 from workflows.identity import require_id
 from workflows.progress import Story
 
-_APP = SearchAttributeKey.for_keyword("IarnetApp")
-_CAUSE = SearchAttributeKey.for_keyword("IarnetCause")
-_NODE = SearchAttributeKey.for_keyword("IarnetNode")
-_REVISION = SearchAttributeKey.for_int("IarnetRevision")
+_DOING = {"deploy": "deploying", "stop": "stopping", "delete": "deleting"}
 
 
 class Change:
@@ -45,23 +44,20 @@ class Change:
         self._kind = kind
         self._request = request
         self._plan: Plan | None = None
-        self._failed_operation: Operation | None = None
+        self._failed: list[Operation] = []
         self.story = Story(request.app)
 
     async def run(self) -> ChangeResult:
         """Raises `ApplicationError` typed by the failure's code when the change did not succeed."""
         require_id(f"change.{self._request.app}")
         started = workflow.now()
-        deployment = await self._begin()
-        status: DeploymentStatus = "succeeded"
-        failure: Failure | None = None
+        deployment = await undisturbed(self._begin())
+        error: BaseException | None = None
         try:
             await self._carry_out(deployment)
-        except BaseException as error:
-            status = "cancelled" if is_cancelled_exception(error) else "failed"
-            failure = failure_of(error) if status == "failed" else None
-            status = await self._compensate(deployment, status, failure)
-        return await self._finish(deployment, status, failure, (workflow.now() - started).total_seconds())
+        except BaseException as raised:
+            error = raised
+        return await undisturbed(self._end(deployment, error, started))
 
     async def _begin(self) -> Deployment:
         info = workflow.info()
@@ -77,33 +73,32 @@ class Change:
             **LOCAL,
         )
         self.story.began(deployment.id)
-        workflow.upsert_search_attributes(
-            [
-                _APP.value_set(deployment.app),
-                _CAUSE.value_set(deployment.cause),
-                _NODE.value_set(deployment.node),
-            ]
-        )
+        found_by(app=deployment.app, cause=deployment.cause, node=deployment.node)
         return deployment
 
     async def _carry_out(self, deployment: Deployment) -> None:
         if self._kind == "deploy" and self._request.revision is None:
             await self._bring_code(deployment)
-        self.story.step("planning")
+        self._step("planning")
         self._plan = await self._prepare(deployment, self._request, self._kind)
         self.story.planned(self._plan)
-        workflow.upsert_search_attributes([_REVISION.value_set(self._plan.revision)])
-        await self._tell_watch(Hold(run_id=workflow.info().run_id, components=self._touched(self._plan)))
-        self.story.step({"deploy": "deploying", "stop": "stopping", "delete": "deleting"}[self._kind])
+        found_by(revision=self._plan.revision)
+        await self._take_from_watch(self._plan)
+        self._step(_DOING[self._kind])
         await self._execute(self._plan, deployment)
         if self._kind == "delete":
+            self._step("forgetting")
             await self._forget(deployment)
+
+    def _step(self, step: str) -> None:
+        stop_if_cancelled()
+        self.story.step(step)
 
     async def _bring_code(self, deployment: Deployment) -> None:
         """Import and analyse; both return at once what is known already."""
         queue = node_queue(deployment.node)
         if self._request.fetch or self._request.git:
-            self.story.step("importing")
+            self._step("importing")
             imported = await workflow.execute_activity_method(
                 Sourcing.import_source,
                 ImportRequest(app=self._request.app, git=self._request.git),
@@ -114,7 +109,7 @@ class Change:
             commit = imported.commit
         else:
             commit = ""
-        self.story.step("analysing")
+        self._step("analysing")
         await workflow.execute_activity_method(
             Analyzing.analyze_source,
             AnalyzeRequest(app=self._request.app, commit=commit),
@@ -139,27 +134,34 @@ class Change:
         try:
             await execution.run()
         finally:
-            self._failed_operation = execution.failed
+            self._failed = execution.failed
+
+    async def _end(self, deployment: Deployment, error: BaseException | None, started: datetime) -> ChangeResult:
+        status: DeploymentStatus = "succeeded"
+        failure: Failure | None = None
+        if error is not None:
+            status = "cancelled" if was_cancelled() and is_cancelled_exception(error) else "failed"
+            failure = failure_of(error) if status == "failed" else None
+            status, failure = await self._compensate(deployment, status, failure)
+        return await self._finish(deployment, status, failure, (workflow.now() - started).total_seconds())
 
     async def _compensate(
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None
-    ) -> DeploymentStatus:
-        """Back to what ran before, unless what has come up is to stay for a retry. Returns the status to record."""
+    ) -> tuple[DeploymentStatus, Failure | None]:
+        """Back to what ran before, unless what has come up is to stay for a retry. Returns what to record."""
         if failure:
             self.story.failed(failure)
         if self._plan is None or self._kind != "deploy":
-            return status
-        if status == "failed" and self._holds(self._plan):
-            await self._clear_failed(deployment)
-            return status
-        self.story.step("rolling back")
+            return status, failure
         try:
+            if status == "failed" and self._holds(self._plan):
+                await self._clear_failed(deployment)
+                return status, failure
+            self.story.step("rolling back")
             await self._roll_back(deployment, self._plan)
         except BaseException as error:
-            undone = failure_of(error)
-            self.story.step(f"rolling back failed: {undone.message}")
-            return "failed"
-        return "cancelled" if status == "cancelled" else "rolled-back"
+            return "failed", _with_second(failure, failure_of(error))
+        return ("cancelled" if status == "cancelled" else "rolled-back"), failure
 
     def _holds(self, plan: Plan) -> bool:
         if self._request.on_failure == "auto":
@@ -173,15 +175,16 @@ class Change:
         )
         kind: ChangeKind = "deploy" if plan.previous_revision else "stop"
         undo = await self._prepare(deployment, back, kind, compensation=True)
-        await Execution(undo, deployment.id, deployment.epoch, lambda *_: None).run()
+        await Execution(undo, deployment.id, deployment.epoch, self.story.undone).run()
 
     async def _clear_failed(self, deployment: Deployment) -> None:
         """What failed is not left running half-way; its last lines are kept with the failure."""
-        operation = self._failed_operation
-        if operation is None or operation.kind not in ("deploy", "ready"):
-            return
-        remove = operation.model_copy(update={"kind": "remove", "after": (), "reason": "did not come up"})
-        plan = Plan(app=deployment.app, revision=0, cause="rollback", operations=(remove,))
+        removals = tuple(
+            operation.model_copy(update={"kind": "remove", "after": (), "reason": "did not come up"})
+            for operation in self._failed
+            if operation.kind in ("deploy", "ready")
+        )
+        plan = Plan(app=deployment.app, revision=0, cause="rollback", operations=removals)
         await Execution(plan, deployment.id, deployment.epoch, lambda *_: None).run()
 
     async def _finish(
@@ -205,28 +208,28 @@ class Change:
         )
         await self._leave_to_watch(status)
         if failure:
-            raise ApplicationError(
-                f"{failure.component + ': ' if failure.component else ''}{failure.message}",
-                failure.model_dump(mode="json"),
-                type=failure.code,
-                non_retryable=True,
-            )
+            raise typed(failure)
         if status == "cancelled":
             raise asyncio.CancelledError
         return result
 
-    async def _leave_to_watch(self, status: DeploymentStatus) -> None:
+    async def _take_from_watch(self, plan: Plan) -> None:
+        """The watch is there before the first instance is: one that dies meanwhile is mended afterwards."""
         if self._kind == "deploy":
-            if self._plan is not None:
-                await workflow.execute_local_activity_method(Watching.ensure_watch, self._request.app, **LOCAL)
-            await self._tell_watch(Hold(run_id=workflow.info().run_id, release=True))
-        elif status == "succeeded":
+            await workflow.execute_local_activity_method(Watching.ensure_watch, self._request.app, **LOCAL)
+        await self._signal_watch("hold", Hold(run_id=workflow.info().run_id, components=self._touched(plan)))
+
+    async def _leave_to_watch(self, status: DeploymentStatus) -> None:
+        if self._plan is None:
+            return
+        if self._kind == "deploy":
+            nothing_runs = status in ("cancelled", "rolled-back") and not self._plan.previous_revision
+        else:
+            nothing_runs = status == "succeeded"
+        if nothing_runs:
             await self._signal_watch("end")
         else:
-            await self._tell_watch(Hold(run_id=workflow.info().run_id, release=True))
-
-    async def _tell_watch(self, hold: Hold) -> None:
-        await self._signal_watch("hold", hold)
+            await self._signal_watch("hold", Hold(run_id=workflow.info().run_id, release=True))
 
     async def _signal_watch(self, signal: str, *args: Hold) -> None:
         """An app that never ran has no watch, which is no reason to fail."""
@@ -247,3 +250,10 @@ class Change:
             summary="remove sources, images and secrets",
             **REMOVE,
         )
+
+
+def _with_second(failure: Failure | None, second: Failure) -> Failure:
+    """The failure of a change that could not be undone either."""
+    if failure is None:
+        return second.model_copy(update={"message": f"It was cancelled, and undoing it failed: {second.message}"})
+    return failure.model_copy(update={"message": f"{failure.message} Undoing it failed, too: {second.message}"})

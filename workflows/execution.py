@@ -26,7 +26,7 @@ _BEGUN: dict[str, ComponentPhase] = {
 
 
 class Execution:
-    """One pass over a plan. `begun` lists the operations that began, `failed` is the one that failed first."""
+    """One pass over a plan. `failed` lists the operations that failed, the first first."""
 
     def __init__(self, plan: Plan, deployment_id: str, epoch: int, on_phase: OnPhase) -> None:
         self._plan = plan
@@ -35,8 +35,7 @@ class Execution:
         self._on_phase = on_phase
         self._done: dict[str, bool] = {op.id: False for op in plan.operations}
         self._failure: BaseException | None = None
-        self.failed: Operation | None = None
-        self.begun: list[Operation] = []
+        self.failed: list[Operation] = []
 
     async def run(self) -> None:
         """Raises the first failure, once everything that had begun has ended: nothing goes on behind its back.
@@ -55,16 +54,15 @@ class Execution:
         )
         if self._failure:
             return
-        self.begun.append(operation)
         self._on_phase(operation, _BEGUN[operation.kind])
         try:
             await self._effect(operation)
         except BaseException as error:
-            if is_cancelled_exception(error):
-                raise
-            self._on_phase(operation, "failed")
-            if self._failure is None:
-                self._failure, self.failed = error, operation
+            # Also when it was cancelled: whoever waits for this one must not wait for ever.
+            self._failure = self._failure or error
+            if not is_cancelled_exception(error):
+                self.failed.append(operation)
+                self._on_phase(operation, "failed")
             return
         self._done[operation.id] = True
         self._on_phase(operation, _ended(operation))

@@ -5,15 +5,21 @@ healing needs no lock and never waits for a deployment; a change first takes the
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-from activities.options import MEND, QUEUE, RECORD, node_queue
+from activities.failures import application_error, failure_of
+from activities.options import MEND, QUEUE, RECORD, WATCH, node_queue
 from activities.watching import Watching
+from iarnet.errors import InstanceFailed
 from iarnet.models.change import ChangeRequest, RestartRequest
 from iarnet.models.provider import ProviderEvent
 from iarnet.models.work import Batch, HealthWatchState, Hold, Mend, Mended, Restarts
+from workflows.attributes import found_by
 from workflows.identity import require_id
 
 # Five restarts in ten minutes, the first at once, then 1 s, 2 s, 4 s … apart: a crash costs nothing, a loop little.
@@ -22,6 +28,9 @@ _WINDOW_S = 600.0
 _HOLD_CHECK_S = 30.0
 _BUSY_S = 10.0
 _BAD = ("died", "oom", "unhealthy", "removed")
+# Names of tasks besides those of instances, which have dashes and no dots.
+_CHANGE = "start.change"
+_GUARD = "guard.holds"
 
 
 @workflow.defn
@@ -31,34 +40,32 @@ class HealthWatch:
         self._app = state.app
         self._holds: dict[str, Hold] = {hold.run_id: hold for hold in state.holds}
         self._restarts: dict[str, Restarts] = {r.instance: r for r in state.restarts}
-        self._pending: list[ProviderEvent] = list(state.pending)
+        # The newest of each instance: while it is mended, or held, more may happen to it.
+        self._pending: dict[str, ProviderEvent] = {e.instance.name: e for e in state.pending}
         self._lost: set[str] = set(state.lost)
-        self._mending: set[str] = set()
-        self._heal: ChangeRequest | None = None
+        self._heal: ChangeRequest | None = state.heal
         self._ended = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        # In the order in which they began: the order in which they are cancelled must be the same in a replay.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, state: HealthWatchState) -> None:
         require_id(f"watch.{state.app}")
+        found_by(app=state.app)
         while not self._ended:
+            workflow.set_current_details(self._details())
             await workflow.wait_condition(self._has_work)
-            if self._ended:
-                break
-            self._mend_what_is_free()
-            if self._heal and not self._holds:
-                await self._start_change()
-            if workflow.info().is_continue_as_new_suggested() and not self._mending:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(self._state())
-        for task in self._tasks:
-            task.cancel()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+            self._begin_what_can_be()
+            if self._may_renew():
+                await self._finish_up()
+                if not self._ended:
+                    workflow.continue_as_new(self._state())
+        await self._finish_up()
 
     @workflow.signal
     def observed(self, news: Batch) -> None:
         """Instances changed on a provider, or the provider itself went or came back."""
-        self._pending += [e for e in news.events if e.kind in _BAD]
+        self._pending |= {e.instance.name: e for e in news.events if e.kind in _BAD}
         if news.status == "unreachable":
             self._lost.add(news.provider_id)
             self._heal = ChangeRequest(
@@ -69,15 +76,15 @@ class HealthWatch:
             self._heal = ChangeRequest(app=self._app, cause="heal", fetch=False)
 
     @workflow.signal
-    async def hold(self, hold: Hold) -> None:
+    def hold(self, hold: Hold) -> None:
         """A change takes components, or gives them back; what it holds is not mended meanwhile."""
-        if hold.release:
-            self._holds.pop(hold.run_id, None)
-            touched = set(hold.components)
-            self._restarts = {k: r for k, r in self._restarts.items() if not r.given_up and k not in touched}
+        if not hold.release:
+            self._holds[hold.run_id] = hold
             return
-        self._holds[hold.run_id] = hold
-        await self._until_released(hold)
+        self._holds.pop(hold.run_id, None)
+        since = workflow.time() - _WINDOW_S
+        recent = {k: r for k, r in self._restarts.items() if not r.given_up and max(r.times, default=0.0) > since}
+        self._restarts = recent
 
     @workflow.signal
     def end(self) -> None:
@@ -86,11 +93,21 @@ class HealthWatch:
 
     @workflow.update
     async def restart(self, request: RestartRequest) -> int:
-        """Restart instances in place; how many."""
+        """Restart instances in place; how many. Fails when one does not come up again."""
         targets = await workflow.execute_activity_method(
             Watching.targets, args=[self._app, request.component], task_queue=QUEUE, **RECORD
         )
-        await asyncio.gather(*(self._restart(mend) for mend in targets))
+        ended = await asyncio.gather(*(self._restart(mend) for mend in targets))
+        failed = [mend for mend, mended in zip(targets, ended, strict=True) if mended.outcome == "failed"]
+        if failed:
+            detail = next(mended.detail for mended in ended if mended.outcome == "failed")
+            raise application_error(
+                InstanceFailed(
+                    f"{', '.join(mend.instance for mend in failed)} did not come up again: {detail}",
+                    component=failed[0].component,
+                    hint=f"iarnet logs {self._app}",
+                )
+            )
         return len(targets)
 
     @workflow.query
@@ -98,47 +115,76 @@ class HealthWatch:
         return self._state()
 
     def _has_work(self) -> bool:
-        free = any(not self._held(e.instance.component) for e in self._pending)
-        suggested = workflow.info().is_continue_as_new_suggested() and not self._mending
-        return self._ended or free or suggested or (self._heal is not None and not self._holds)
+        unguarded = bool(self._holds) and _GUARD not in self._tasks
+        return self._ended or unguarded or bool(self._free()) or self._may_change() or self._may_renew()
 
-    def _held(self, component: str) -> bool:
-        return any(component in hold.components for hold in self._holds.values())
+    def _free(self) -> list[ProviderEvent]:
+        held = {component for hold in self._holds.values() for component in hold.components}
+        return [
+            e for name, e in self._pending.items() if name not in self._tasks and e.instance.component not in held
+        ]
 
-    def _mend_what_is_free(self) -> None:
-        for event in [e for e in self._pending if not self._held(e.instance.component)]:
-            self._pending.remove(event)
-            if event.instance.name not in self._mending:
-                self._mending.add(event.instance.name)
-                task = asyncio.create_task(self._mend(event))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+    def _may_change(self) -> bool:
+        return self._heal is not None and not self._holds and _CHANGE not in self._tasks
+
+    def _may_renew(self) -> bool:
+        """The history is long, and nothing is under way that a new run would not know of."""
+        return workflow.info().is_continue_as_new_suggested() and not self._tasks.keys() - {_GUARD}
+
+    def _begin_what_can_be(self) -> None:
+        if self._ended:
+            return
+        for event in self._free():
+            del self._pending[event.instance.name]
+            self._begin(event.instance.name, partial(self._mend, event))
+        if self._may_change():
+            self._begin(_CHANGE, self._start_change)
+        if self._holds and _GUARD not in self._tasks:
+            self._begin(_GUARD, self._guard)
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._carefully(name, work))
+        self._tasks[name] = task
+        task.add_done_callback(lambda _: self._forget(name))
+
+    def _forget(self, name: str) -> None:
+        del self._tasks[name]
+        workflow.set_current_details(self._details())
+
+    async def _carefully(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """What goes wrong with one thing must not end the watch over all others, nor go unheard."""
+        try:
+            await work()
+        except FailureError as error:
+            if not is_cancelled_exception(error):
+                workflow.logger.warning("%s: %s", name, failure_of(error).message)
+
+    async def _finish_up(self) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await workflow.wait_condition(lambda: not self._tasks and workflow.all_handlers_finished())
 
     async def _mend(self, event: ProviderEvent) -> None:
         """Until it is well again, or the budget is spent."""
         instance = event.instance
-        reason = {"oom": "it ran out of memory", "unhealthy": "it stopped answering"}.get(event.kind, "died")
         mend = Mend(
             app=self._app,
             component=instance.component,
             instance=instance.name,
             provider_id=instance.provider_id,
-            reason=reason,
+            reason="unhealthy" if event.kind == "unhealthy" else "died",
         )
-        try:
-            while (pause := self._pause(instance.name)) is not None:
-                if pause:
-                    await asyncio.sleep(pause)
-                mended = await self._restart(mend)
-                if mended.outcome == "gone":
-                    self._heal = self._heal or ChangeRequest(app=self._app, cause="heal", fetch=False)
-                if mended.outcome == "ignored":
-                    self._give_back(instance.name)
-                if mended.outcome != "failed":
-                    return
-            await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **RECORD)
-        finally:
-            self._mending.discard(instance.name)
+        while (pause := self._pause(instance.name)) is not None:
+            if pause:
+                await asyncio.sleep(pause)
+            mended = await self._restart(mend)
+            if mended.outcome == "gone":
+                self._heal = self._heal or ChangeRequest(app=self._app, cause="heal", fetch=False)
+            if mended.outcome == "ignored":
+                self._give_back(instance.name)
+            if mended.outcome != "failed":
+                return
+        await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **WATCH)
 
     def _pause(self, name: str) -> float | None:
         """Seconds until the next restart of this instance; None when its budget is spent. Takes one of the budget."""
@@ -152,18 +198,25 @@ class HealthWatch:
         return float(2 ** (len(recent) - 1)) if recent else 0.0
 
     def _give_back(self, name: str) -> None:
-        """Nothing was wrong after all: it costs nothing of the budget."""
-        taken = self._restarts[name]
-        self._restarts[name] = taken.model_copy(update={"times": taken.times[:-1]})
+        """Nothing was wrong after all: it costs nothing of the budget. A release may have cleared it meanwhile."""
+        taken = self._restarts.pop(name, Restarts(instance=name))
+        if taken.times[:-1]:
+            self._restarts[name] = taken.model_copy(update={"times": taken.times[:-1]})
 
     async def _restart(self, mend: Mend) -> Mended:
-        return await workflow.execute_activity_method(
-            Watching.mend_instance,
-            mend,
-            task_queue=await self._queue(mend.provider_id),
-            summary=f"restart {mend.instance}: {mend.reason}",
-            **MEND,
-        )
+        """A provider that can't be asked counts as a restart that did not help."""
+        try:
+            return await workflow.execute_activity_method(
+                Watching.mend_instance,
+                mend,
+                task_queue=await self._queue(mend.provider_id),
+                summary=f"restart {mend.instance}: {mend.reason}",
+                **MEND,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return Mended(outcome="failed", detail=failure_of(error).message)
 
     async def _queue(self, provider_id: str) -> str:
         home = await workflow.execute_local_activity_method(
@@ -176,27 +229,24 @@ class HealthWatch:
         request, self._heal = self._heal, None
         assert request is not None, "called only when there is one"
         started = await workflow.execute_activity_method(
-            Watching.start_change, request, task_queue=QUEUE, summary=f"start a change: {request.cause}", **RECORD
+            Watching.start_change, request, task_queue=QUEUE, summary=f"start a change: {request.cause}", **WATCH
         )
         if not started:
-            await workflow.sleep(_BUSY_S)
             self._heal = self._heal or request
+            await workflow.sleep(_BUSY_S)
 
-    async def _until_released(self, hold: Hold) -> None:
+    async def _guard(self) -> None:
         """A change that was terminated never gives back: then the app is brought to a known state again."""
-        while hold.run_id in self._holds and not self._ended:
-            try:
-                await workflow.wait_condition(
-                    lambda: hold.run_id not in self._holds or self._ended, timeout=timedelta(seconds=_HOLD_CHECK_S)
-                )
-            except TimeoutError:
-                if not await self._still_runs(hold):
-                    self._holds.pop(hold.run_id, None)
+        while self._holds:
+            await workflow.sleep(_HOLD_CHECK_S)
+            for hold in list(self._holds.values()):
+                if not await self._still_runs(hold) and hold.run_id in self._holds:
+                    del self._holds[hold.run_id]
                     self._heal = self._heal or ChangeRequest(app=self._app, cause="recover", fetch=False)
 
     async def _still_runs(self, hold: Hold) -> bool:
         return await workflow.execute_activity_method(
-            Watching.change_is_open, args=[self._app, hold.run_id], task_queue=QUEUE, **RECORD
+            Watching.change_is_open, args=[self._app, hold.run_id], task_queue=QUEUE, **WATCH
         )
 
     def _state(self) -> HealthWatchState:
@@ -204,6 +254,25 @@ class HealthWatch:
             app=self._app,
             holds=tuple(self._holds.values()),
             restarts=tuple(self._restarts.values()),
-            pending=tuple(self._pending),
+            pending=tuple(self._pending.values()),
             lost=tuple(sorted(self._lost)),
+            heal=self._heal,
         )
+
+    def _details(self) -> str:
+        """Markdown for the web UI."""
+        held = sorted({component for hold in self._holds.values() for component in hold.components})
+        lines = [f"**{self._app}** is watched" + (f"; a change holds {', '.join(held)}" if held else ""), ""]
+        if self._lost:
+            lines += [f"lost: {', '.join(sorted(self._lost))}", ""]
+        if self._restarts:
+            lines += ["| instance | restarts | |", "|---|---|---|"]
+            lines += [
+                f"| {name} | {len(r.times)} | {self._mood(name, r)} |" for name, r in sorted(self._restarts.items())
+            ]
+        return "\n".join(lines)
+
+    def _mood(self, name: str, restarts: Restarts) -> str:
+        if restarts.given_up:
+            return "❌ given up"
+        return "⏳ being restarted" if name in self._tasks else "✅ restarted"

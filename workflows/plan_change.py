@@ -10,6 +10,7 @@ from activities.sourcing import Sourcing
 from iarnet.models.change import AnalyzeRequest, ChangeRequest, Deployment, ImportRequest
 from iarnet.models.plan import Plan
 from iarnet.models.work import Prepare
+from workflows.attributes import found_by
 from workflows.identity import require_id
 
 
@@ -21,6 +22,7 @@ class PlanChange:
     async def run(self, request: ChangeRequest) -> Plan:
         require_id(f"plan.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        found_by(app=request.app, cause=request.cause, node=node)
         if request.revision is None:
             await self._bring_code(request, node)
         return await workflow.execute_activity_method(
@@ -33,15 +35,20 @@ class PlanChange:
 
     async def _bring_code(self, request: ChangeRequest, node: str) -> None:
         commit = ""
-        if request.fetch:
+        if request.fetch or request.git:
             imported = await workflow.execute_activity_method(
-                Sourcing.import_source, ImportRequest(app=request.app), task_queue=node_queue(node), **SOURCE
+                Sourcing.import_source,
+                ImportRequest(app=request.app, git=request.git),
+                task_queue=node_queue(node),
+                summary="fetch the code",
+                **SOURCE,
             )
             commit = imported.commit
         await workflow.execute_activity_method(
             Analyzing.analyze_source,
             AnalyzeRequest(app=request.app, commit=commit),
             task_queue=node_queue(node),
+            summary="find components and edges",
             **ANALYZE,
         )
 

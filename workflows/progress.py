@@ -13,6 +13,8 @@ _MARK: dict[ComponentPhase, str] = {
     "rolled-back": "↩️",
 }
 
+_GAP = "\u00a0" * 4
+
 
 class Story:
     def __init__(self, app: str) -> None:
@@ -56,6 +58,18 @@ class Story:
             rows.append(row if leaving else _row(row, operation, phase))
         self._become(components=tuple(rows))
 
+    def undone(self, operation: Operation, phase: ComponentPhase) -> None:
+        """A component that is brought back to what it was; the one that failed stays shown as that."""
+        if phase not in ("healthy", "completed", "removed"):
+            return
+        rows = [
+            _row(row, operation, "rolled-back")
+            if row.component == operation.component and row.phase not in ("failed", "rolled-back")
+            else row
+            for row in self.progress.components
+        ]
+        self._become(components=tuple(rows))
+
     def ended(self, status: DeploymentStatus, failure: Failure | None = None) -> None:
         self._become(status=status, failure=failure, step="")
 
@@ -85,9 +99,14 @@ def _details(progress: Progress) -> str:
         lines += [f"**{progress.failure.code}**: {progress.failure.message} _{progress.failure.hint}_", ""]
         lines += ["```", *progress.failure.log[-15:], "```", ""] if progress.failure.log else []
     if progress.components:
-        lines += ["| component | state | on | instance |", "|---|---|---|---|"]
+        lines += [_cells("component", "state", "because", "on", "instance"), "|---" * 5 + "|"]
         lines += [
-            f"| {c.component} | {_MARK.get(c.phase, '⏳')} {c.phase} | {c.provider_id} | {c.instance} |"
+            _cells(c.component, f"{_MARK.get(c.phase, '⏳')} {c.phase}", c.detail, c.provider_id, c.instance)
             for c in progress.components
         ]
     return "\n".join(lines)
+
+
+def _cells(*texts: str) -> str:
+    """The web UI draws tables without any space between the columns, so each cell brings its own."""
+    return "|" + "|".join(f" {text}{_GAP} " for text in texts) + "|"

@@ -1,13 +1,12 @@
 """`ProviderWatch`, under the ID `provider.{id}`, as long as the provider is registered."""
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.options import FOLLOW, RECORD, watches_queue
+from activities.options import FOLLOW, QUEUE, WATCH, watches_queue
 from activities.watching import Watching
 from iarnet.models.work import Attach, Batch, ProviderWatchState
+from workflows.attributes import found_by
 from workflows.identity import require_id
 
 
@@ -18,12 +17,15 @@ class ProviderWatch:
     @workflow.init
     def __init__(self, state: ProviderWatchState) -> None:
         self._state = state
+        self._newest = state.cursor
         self._inbox: list[Batch] = []
         self._ended = False
 
     @workflow.run
     async def run(self, state: ProviderWatchState) -> None:
         require_id(f"provider.{state.provider_id}")
+        found_by(node=state.home)
+        self._describe()
         following = workflow.start_activity_method(
             Watching.follow_provider,
             Attach(provider_id=state.provider_id, session=workflow.info().run_id, cursor=state.cursor),
@@ -32,19 +34,21 @@ class ProviderWatch:
             **FOLLOW,
         )
         while not self._ended and not workflow.info().is_continue_as_new_suggested():
-            await workflow.wait_condition(lambda: bool(self._inbox) or self._ended)
-            while self._inbox:
-                await self._hear(self._inbox.pop(0))
+            await workflow.wait_condition(lambda: bool(self._inbox) or self._ended or following.done())
+            await self._hear_all()
+            if following.done() and not self._ended:
+                await following  # it never ends well: a watch that hears nothing must not look like one that does
         following.cancel()
-        await asyncio.wait([following])
-        while self._inbox:
-            await self._hear(self._inbox.pop(0))
+        await workflow.wait([following])
+        await self._hear_all()
         if not self._ended:
             workflow.continue_as_new(self._state)
 
     @workflow.signal
     def observed(self, batch: Batch) -> None:
-        if batch.cursor > max([self._state.cursor, *(b.cursor for b in self._inbox)]):
+        """The same batch may come twice: the activity that tells them is repeated after a crash."""
+        if batch.cursor > self._newest:
+            self._newest = batch.cursor
             self._inbox.append(batch)
 
     @workflow.signal
@@ -55,6 +59,10 @@ class ProviderWatch:
     @workflow.query
     def state(self) -> ProviderWatchState:
         return self._state
+
+    async def _hear_all(self) -> None:
+        while self._inbox:
+            await self._hear(self._inbox.pop(0))
 
     async def _hear(self, batch: Batch) -> None:
         apps = {event.instance.app for event in batch.events}
@@ -67,11 +75,16 @@ class ProviderWatch:
             await self._tell(app, news)
         status = batch.status or self._state.status
         self._state = self._state.model_copy(update={"cursor": batch.cursor, "status": status})
-        workflow.set_current_details(f"**{self._state.provider_id}** is {status}; heard up to {batch.cursor}")
+        self._describe()
+
+    def _describe(self) -> None:
+        """For the web UI."""
+        state = self._state
+        workflow.set_current_details(f"**{state.provider_id}** is {state.status}; heard up to {state.cursor}")
 
     async def _apps(self) -> list[str]:
         return await workflow.execute_activity_method(
-            Watching.apps_on, self._state.provider_id, task_queue=workflow.info().task_queue, **RECORD
+            Watching.apps_on, self._state.provider_id, task_queue=QUEUE, **WATCH
         )
 
     async def _tell(self, app: str, news: Batch) -> None:

@@ -7,6 +7,7 @@ from activities.placing import Placing
 from activities.planning import Planning
 from iarnet.models.change import SelectRequest
 from iarnet.models.placement import Placement
+from workflows.attributes import found_by
 from workflows.identity import require_id
 
 
@@ -18,6 +19,7 @@ class SelectProviders:
     async def run(self, request: SelectRequest) -> Placement:
         require_id(f"select.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        found_by(app=request.app, node=node)
         return await workflow.execute_activity_method(
             Planning.select_providers,
             request,

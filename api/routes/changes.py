@@ -89,9 +89,8 @@ async def retry(
     app: AppName, given: Given, start: Start, response: Response, body: RetryBody = RetryBody()
 ) -> Accepted:
     await given.store.apps.get(app)
-    if not await given.store.facts.deployments(app, limit=1):
-        raise _nothing_yet(app)
-    request = ChangeRequest(app=app, cause="retry", fetch=False, on_failure=body.on_failure)
+    revision = await _retried(given.store, app)
+    request = ChangeRequest(app=app, cause="retry", revision=revision, **body.model_dump())
     return _at(response, await start.change("DeployApp", request))
 
 
@@ -172,6 +171,18 @@ async def restart(
 async def cancel(app: AppName, given: Given, start: Start, response: Response) -> Accepted:
     await given.store.apps.get(app)
     return _at(response, await start.cancel(app))
+
+
+async def _retried(store: Store, app: str) -> int | None:
+    """The old revision that the last change wanted to go to; None when it wanted the newest state."""
+    last = next(iter(await store.facts.deployments(app, limit=1)), None)
+    if last is None:
+        raise _nothing_yet(app)
+    if last.cause in ("stop", "delete"):
+        hint = f"{last.cause} it again, or start it: POST /api/v1/apps/{app}/start"
+        raise Conflict(f"the last change of {app!r} was to {last.cause} it", where=app, hint=hint)
+    newest = next(iter(await store.facts.revisions(app)), None)
+    return last.revision if newest and 0 < last.revision < newest.number else None
 
 
 async def _deployed(store: Store, app: str) -> Revision:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from iarnet.models.analysis import Warning
-from iarnet.models.component import ComponentKind, EnvVar, HealthCheck, Port, Volume
+from iarnet.models.component import ComponentKind, EnvVar, HealthCheck, Port
 from iarnet.models.edge import Edge
 from iarnet.models.resources import Resources
 
@@ -110,7 +110,6 @@ class Structure:
     edges: list[Edge] = field(default_factory=list)
     edge_clues: list[Clue] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
-    volumes: list[Volume] = field(default_factory=list)
 
 
 class StructureDetector(Protocol):

@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 
+from iarnet.builds.names import content_hash, image_name
 from iarnet.errors import Missing
+from iarnet.models.component import Build
 from iarnet.models.image import BuildRequest, BuildResult
+from iarnet.sources.base import Tree
 
 
 class AbsentBuilder:
@@ -16,6 +19,10 @@ class AbsentBuilder:
             where=request.component,
             hint="Start Docker here, or set docker.host; `iarnet doctor` says more.",
         )
+
+    def name_image(self, app: str, tree: Tree, build: Build) -> str:
+        """A name to plan with."""
+        return image_name(app, content_hash(tree, build), build)
 
     async def forget(self, app: str) -> None:
         return

@@ -22,7 +22,7 @@ from iarnet.models.component import Build
 from iarnet.models.image import BuildRequest, BuildResult
 from iarnet.sources.base import Sources, Tree
 
-APP_LABEL, COMPONENT_LABEL = "iarnet.app", "iarnet.component"
+APP_LABEL = "iarnet.app"
 
 _CA_FILE, _CA_TARGET = ".iarnet-ca.pem", "/etc/ssl/certs/iarnet-ca.pem"
 _CA_SETTINGS = (
@@ -64,10 +64,10 @@ class DockerBuilder:
         self._ca_bundle, self._proxy, self._timeout_s, self._redact = ca_bundle, proxy, timeout_s, redact
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def name_image(self, app: str, component: str, tree: Tree, build: Build) -> str:
+    def name_image(self, app: str, tree: Tree, build: Build) -> str:
         """`tree` is the application's folder. Raises `NotFound` when the build's context is not in it."""
         content = content_hash(tree, build)
-        return image_name(app, component, content, build, args=self._args, base_images=self._base_images)
+        return image_name(app, content, build, args=self._args, base_images=self._base_images)
 
     async def build(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildResult:
         started = asyncio.get_running_loop().time()
@@ -133,7 +133,7 @@ class DockerBuilder:
             "buildargs": args,
             "target": request.build.target,
             "network_mode": self._network or None,
-            "labels": {APP_LABEL: request.app, COMPONENT_LABEL: request.component},
+            "labels": {APP_LABEL: request.app},
             "rm": True,
             "forcerm": True,
         }
@@ -206,7 +206,7 @@ def _inspected(client: Any, image: str) -> dict[str, Any] | None:
 
 def _is_of(found: dict[str, Any], request: BuildRequest) -> bool:
     labels = (found.get("Config") or {}).get("Labels") or {}
-    return (labels.get(APP_LABEL), labels.get(COMPONENT_LABEL)) == (request.app, request.component)
+    return labels.get(APP_LABEL) == request.app
 
 
 def _remove_images(client: Any, app: str) -> None:

@@ -23,22 +23,23 @@ def content_hash(tree: Tree, build: Build) -> str:
 
 def image_name(
     app: str,
-    component: str,
     content: str,
     build: Build,
     *,
     args: Mapping[str, str] | None = None,
     base_images: Mapping[str, str] | None = None,
 ) -> str:
-    """`iarnet/{app}-{component}:{16 hex digits}`. `args` and `base_images` are those of the builder."""
+    """`iarnet/{app}:{16 hex digits}`: components that are built alike share one image.
+
+    `args` and `base_images` are those of the builder.
+    """
     parts = (
         _VERSION,
         app,
-        component,
         content,
         build.model_dump(mode="json"),
         dict(args or {}),
         dict(base_images or {}),
     )
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return f"iarnet/{app}-{component}:{digest[:16]}"
+    return f"iarnet/{app}:{digest[:16]}"

@@ -114,9 +114,14 @@ class Lines(Drawing):
     seen: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def draw(self, progress: dict[str, Any]) -> None:
-        self._tell(progress["app"], progress["status"], progress.get("step", ""))
+        """The end of the run comes after the end of its parts."""
+        ended = progress["status"] != "running"
+        if not ended:
+            self._tell(progress["app"], "running", progress.get("step", ""))
         for row in progress["components"]:
             self._tell(f"{progress['app']}/{row['component']}", row["phase"], row["detail"])
+        if ended:
+            self._tell(progress["app"], progress["status"], progress.get("step", ""))
 
     def _tell(self, name: str, phase: str, detail: str) -> None:
         if self.seen.get(name) != (phase, detail):

@@ -94,16 +94,20 @@ class HealthWatchState(Value):
     restarts: tuple[Restarts, ...] = ()
     pending: tuple[ProviderEvent, ...] = ()
     lost: tuple[str, ...] = ()
+    heal: ChangeRequest | None = None
+
+
+MendReason = Literal["died", "unhealthy", "asked"]
 
 
 class Mend(Value):
-    """Restart one instance in place."""
+    """Restart one instance in place, because it ended, does not answer, or somebody wants it."""
 
     app: AppName
     component: str
     instance: str
     provider_id: str
-    reason: str
+    reason: MendReason
 
 
 class Mended(Value):

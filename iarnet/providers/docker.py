@@ -12,9 +12,9 @@ from iarnet.errors import (
     InstanceFailed,
     NotFound,
     PortTaken,
+    ProviderError,
     ProviderRefused,
     SpecMismatch,
-    StaleEpoch,
 )
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
@@ -24,6 +24,7 @@ from iarnet.providers import docker_events, docker_logs
 from iarnet.providers.base import ImageSource, SecretReader
 from iarnet.providers.docker_connection import Connection
 from iarnet.providers.docker_engine import Engine, or_none
+from iarnet.providers.docker_epochs import Epochs
 from iarnet.providers.docker_errors import cannot_run, taken_port
 from iarnet.providers.docker_health import check
 from iarnet.providers.docker_images import EngineImages, Images
@@ -31,13 +32,15 @@ from iarnet.providers.docker_meters import Meters
 from iarnet.providers.docker_network import Networks
 from iarnet.providers.docker_ports import Ports
 from iarnet.providers.docker_probe import Prober
-from iarnet.providers.docker_spec import APP, EPOCH, NAME, OWNER, SPEC, container, instance
+from iarnet.providers.docker_spec import APP, NAME, OWNER, SPEC, container, instance
 from iarnet.providers.docker_stop import Stopper
 from iarnet.providers.docker_volumes import Volumes
 
 _THREADS_PER_START = 4
 _WAITING_THREADS = 32
 _REMOVAL_S = 60
+_RACE_S = 10.0
+_RACE_POLL_S = 0.05
 _BEYOND_STARTING = ("removing", "dead")
 
 
@@ -71,7 +74,7 @@ class DockerProvider:
         self._patient = Engine(connection, threads=_WAITING_THREADS)
         self._starts = asyncio.Semaphore(concurrency)
         self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._epochs: dict[str, int] = {}
+        self._epochs = Epochs(self._engine, owner, info.id)
         self._networks = Networks(self._engine, owner, network_pool)
         self._volumes = Volumes(self._engine, owner)
         self._ports = Ports(self._engine, publish_address)
@@ -91,7 +94,7 @@ class DockerProvider:
     async def deploy(self, spec: InstanceSpec) -> Instance:
         self._refuse_impossible(spec)
         async with self._lock(spec.name):
-            await self._admit(spec.app, spec.epoch)
+            await self._epochs.admit(spec.app, spec.epoch)
             return await self._adopt(spec) or await self._make(spec)
 
     async def remove(self, name: str, epoch: int) -> None:
@@ -99,18 +102,17 @@ class DockerProvider:
             found = await self._engine.container(name)
             if found is None:
                 return
-            await self._admit(self._labels(name, found)[APP], epoch)
+            await self._epochs.admit(self._labels(name, found)[APP], epoch)
             await self._stopper.stop(found)
             await self._discard(found["Id"])
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
-        await self._admit(app, epoch)
+        await self._epochs.admit(app, epoch)
         async with self._lock(f"network of {app}"):
             await self._networks.remove(app)
         for volume in volumes:
             await self._volumes.remove(app, volume)
-        # An app that is deleted and made again starts with a low epoch, and must not meet its former one here.
-        self._epochs.pop(app, None)
+        self._epochs.forget(app)
 
     async def restart(self, name: str) -> Instance:
         async with self._lock(name):
@@ -191,19 +193,28 @@ class DockerProvider:
                 lambda c: c.create_container_from_config(body, name=spec.name)  # type: ignore[no-untyped-call]
             )
         except Conflict:
-            # Another process was faster; it is judged like any that was there before.
-            if (adopted := await self._adopt(spec)) is None:
-                raise
-            return adopted
+            return await self._adopt_when_made(spec)
         try:
             return await self._start(spec, made["Id"])
         except IarnetError:
             await self._discard(made["Id"])
             raise
 
+    async def _adopt_when_made(self, spec: InstanceSpec) -> Instance:
+        """Another process has the name; the engine shows its container a little later."""
+        try:
+            async with asyncio.timeout(_RACE_S):
+                while (adopted := await self._adopt(spec)) is None:  # noqa: ASYNC110 - the other is another process
+                    await asyncio.sleep(_RACE_POLL_S)
+                return adopted
+        except TimeoutError:
+            raise ProviderError(
+                f"Another process is making {spec.name} and does not get on", where=self.info.id, hint="try again"
+            ) from None
+
     async def _start(self, spec: InstanceSpec, id: str) -> Instance:
         async with self._starts:
-            await self._admit(spec.app, spec.epoch)
+            await self._epochs.admit(spec.app, spec.epoch)
             try:
                 await self._engine.call(lambda c: c.start(id))
             except IarnetError as e:
@@ -242,22 +253,6 @@ class DockerProvider:
         except Conflict:
             # Its removal is under way.
             await or_none(self._patient.ask(lambda c: c.wait(id, timeout=_REMOVAL_S, condition="removed")))
-
-    async def _admit(self, app: str, epoch: int) -> None:
-        if app not in self._epochs:
-            self._epochs[app] = max(self._epochs.get(app, 0), await self._highest_epoch(app))
-        if epoch < self._epochs[app]:
-            raise StaleEpoch(
-                f"A newer change of {app} (epoch {self._epochs[app]}) has taken over from epoch {epoch}",
-                where=self.info.id,
-                hint="follow the newer change",
-            )
-        self._epochs[app] = epoch
-
-    async def _highest_epoch(self, app: str) -> int:
-        labels = [f"{OWNER}={self._owner}", f"{APP}={app}"]
-        listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
-        return max((int(each["Labels"][EPOCH]) for each in listed), default=0)
 
     async def _found(self, name: str) -> dict[str, Any]:
         found = await self._engine.container(name)

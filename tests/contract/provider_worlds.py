@@ -24,7 +24,7 @@ PORT = 8080
 
 # It serves, and does what it is told through a pipe.
 _SERVER = f"httpd -p {PORT} -h /tmp"
-_PROGRAM = f'mkdir -p /tmp; mkfifo /tmp/x; {_SERVER}; while read -r line < /tmp/x; do eval "$line"; done'
+_PROGRAM = f'mkdir -p /tmp; mkfifo /tmp/x; {_SERVER}; exec 3<>/tmp/x; while read -r line <&3; do eval "$line"; done'
 _TELL = 'until [ -p /tmp/x ]; do sleep 0.01; done; echo "$0" > /tmp/x'
 
 

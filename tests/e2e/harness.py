@@ -199,6 +199,11 @@ class NodeProcess:
         found = self.api("GET", f"/api/v1/apps/{app}/instances").json()["instances"]
         return {i["name"]: i["id"] for i in found}
 
+    def containers(self, app: str) -> dict[str, set[str]]:
+        """Component -> the engine's IDs of its containers."""
+        found = self.api("GET", f"/api/v1/apps/{app}/instances").json()["instances"]
+        return {i["component"]: {j["id"] for j in found if j["component"] == i["component"]} for i in found}
+
     def address(self, app: str, component: str = "") -> str:
         """Where it is published; without `component`, of an app that publishes one thing."""
         found = self.api("GET", f"/api/v1/apps/{app}").json()["addresses"]

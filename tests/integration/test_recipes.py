@@ -238,7 +238,7 @@ CASES = (
     Case(
         "hugo",
         {
-            "hugo.toml": 'baseURL = "/"\ntitle = "Made by Hugo"\ndisableKinds = ["taxonomy"]\n',
+            "hugo.toml": 'baseURL = "/"\ntitle = "Made by Hugo"\n',
             "layouts/index.html": "<h1>{{ .Site.Title }}</h1>",
         },
         "Made by Hugo",

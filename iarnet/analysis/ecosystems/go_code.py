@@ -6,30 +6,34 @@ from dataclasses import dataclass, field
 from posixpath import dirname
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import join, sources
+from iarnet.analysis.ecosystems.manifests import join, matches, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import Listen, Seen, resolve
 
 CODE_LIMIT = 300_000
 
-_REQUIRE = re.compile(r"^\s*(?:require\s+)?([\w.-]+\.[\w./~-]+)\s+v\d\S*(?!.*// indirect)", re.MULTILINE)
-_IMPORT = re.compile(r"^\s*(?:import\s+)?(?:[\w.]+\s+)?\"([\w.~/-]+)\"\s*$", re.MULTILINE)
-_ASSIGNED_ENV = re.compile(
-    r"(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)\s*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*\n?\s*([^\n]{1,200})"
+_REQUIRE = re.compile(
+    r"^[ \t]*(?:require[ \t]+)?([\w-]+\.[\w./~-]{1,200})[ \t]+v\d\S{0,100}(?!.*// indirect)", re.MULTILINE
 )
-_GETENV = re.compile(r"\b(\w*(?i:env)\w*)\(\s*\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?")
-_TAG = re.compile(r"`[^`\n]*\b(?:env|envconfig):\"([A-Z][A-Z0-9_]*)([^\"\n]*)\"[^`\n]*`")
+_IMPORT = re.compile(r"^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([\w.~/-]+)\"[ \t]*\r?$", re.MULTILINE)
+_ASSIGNED_ENV = re.compile(
+    r"\b(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)\s*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*\n?\s*([^\n]{1,200})"
+)
+_GETENV = re.compile(
+    r"\b(\w{0,40}(?i:env)\w{0,40})\(\s*\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"
+)
+_TAG = re.compile(r"`[^`\n]{0,300}\b(?:env|envconfig):\"([A-Z][A-Z0-9_]*)([^\"\n]{0,100})\"[^`\n]{0,300}`")
 _TAG_DEFAULT = re.compile(r"\b(?:envDefault|env-default|default):\"([^\"\n]*)\"")
-_FIELD = re.compile(r"^\s*(\w*(?i:port|addr))\s+\w+\s+`", re.MULTILINE)
+_FIELD = re.compile(r"^[ \t]*(\w{0,40}(?i:port|addr))[ \t]+\w+[ \t]+`", re.MULTILINE)
 _LISTEN = re.compile(
     r"(?:ListenAndServe(?:TLS)?|\.Run|\.Start|\.Listen|net\.Listen)\(\s*(?:\"tcp[46]?\",\s*)?([^\n]{0,160})|\bAddr:\s*([^\n]{1,160})"
 )
 _FLAG = re.compile(
-    r"flag\.(?:String|Int|StringVar|IntVar)\((?:&\w+[\w.]*,\s*)?\"(\w*(?i:port|addr|listen)\w*)\",\s*\"?([\w.:\[\]]*)\"?"
+    r"flag\.(?:String|Int|StringVar|IntVar)\((?:&\w+[\w.]*,\s*)?\"(\w{0,40}(?i:port|addr|listen)\w{0,40})\",\s*\"?([\w.:\[\]]*)\"?"
 )
 _ADDRESS = re.compile(r"\"([\w.\[\]:-]*):(\d{2,5})\"")
 _ROUTE = re.compile(r"\b(\w+)\.(?:HandleFunc|Handle|GET|Get|Any|All)\(\s*\"(?:GET )?(/[\w/-]{1,60})\"")
-_GROUPS = re.compile(r"(\w+)\s*:?=\s*[^\n]{0,120}\.(?:Group|Subrouter|Route)\(")
+_GROUPS = re.compile(r"\b(\w+)\s*:?=\s*[^\n]{0,120}\.(?:Group|Subrouter|Route)\(")
 _PAGES = re.compile(
     r"\"html/template\"|http\.FileServer|LoadHTML|text/html|ServeFile|\.Static\(|<html|<!doctype", re.IGNORECASE
 )
@@ -84,7 +88,7 @@ def read_module(files: Files, root: str, notes: Notes) -> GoModule | None:
         r"^go\s+(\d+\.\d+)", text, re.MULTILINE
     )
     module = GoModule(root, name[1] if name else "app", version[1] if version else "")
-    for found in _REQUIRE.finditer(text):
+    for found in matches(_REQUIRE, text):
         module.dependencies.add(found[1])
         notes.clue("dependencies", found[1], path, text.count("\n", 0, found.start(1)) + 1)
     module.above = max((path.count("../") for path in re.findall(r"=>\s*((?:\.\./)+[\w./-]*)", text)), default=0)
@@ -121,7 +125,7 @@ def _line(text: str, offset: int) -> int:
 
 def _note_settings(path: str, text: str, seen: Seen) -> None:
     checked: set[str] = set()
-    for found in _ASSIGNED_ENV.finditer(text):
+    for found in matches(_ASSIGNED_ENV, text):
         if found[1] == found[3]:
             checked.add(found[2])
             default = re.match(rf"{re.escape(found[1])}\s*=\s*\"([^\"\n]*)\"", found[4])
@@ -131,12 +135,12 @@ def _note_settings(path: str, text: str, seen: Seen) -> None:
             seen.read(
                 found[2], path, _line(text, found.start()), required=fails, default=default[1] if default else None
             )
-    for found in _GETENV.finditer(text):
+    for found in matches(_GETENV, text):
         if found[2] not in checked and found[1] not in ("Setenv", "Unsetenv"):
             default_text = found[3] if found[3] is not None else found[4]
             required = default_text is None and re.match(r"(?i:must|require)", found[1]) is not None
             seen.read(found[2], path, _line(text, found.start()), required=required, default=default_text)
-    for found in _TAG.finditer(text):
+    for found in matches(_TAG, text):
         default = _TAG_DEFAULT.search(found[0])
         required = default is None and "required" in found[0]
         seen.read(
@@ -145,15 +149,15 @@ def _note_settings(path: str, text: str, seen: Seen) -> None:
 
 
 def _note_listens(path: str, text: str, seen: Seen) -> None:
-    for found in _TAG.finditer(text):
+    for found in matches(_TAG, text):
         default = _TAG_DEFAULT.search(found[0])
         line = text[text.rfind("\n", 0, found.start()) + 1 : found.end()]
         if default and (name := _FIELD.match(line)) and (port := re.search(r"(\d{2,5})$", default[1])):
             seen.numbers[name[1]] = (int(port[1]), found[1])
-    for found in _FLAG.finditer(text):
+    for found in matches(_FLAG, text):
         if port := re.search(r"(\d{2,5})$", found[2]):
             seen.numbers.setdefault("flag", (int(port[1]), None))
-    for found in _LISTEN.finditer(text):
+    for found in matches(_LISTEN, text):
         if listen := _listen(path, text, found):
             seen.listens.append(listen)
 
@@ -202,9 +206,9 @@ def _number(expression: str, text: str, depth: int = 3) -> tuple[int | None, str
         r"[A-Za-z_]\w*", re.sub(r"\"[^\"]*\"|fmt\.Sprintf\(", "", expression).strip(" ,+").split(",")[0].split(")")[0]
     )
     name = first[-1] if first else names[0]
-    env = re.search(rf"\b{name}\s*:?=\s*([^\n]*env[^\n]*)", text, re.IGNORECASE)
+    env = re.search(rf"\b{name}\s*:?=\s*([^\n]{{0,120}}env[^\n]{{0,120}})", text, re.IGNORECASE)
     given = re.search(rf"\b{name}\s*(?:string|int)?\s*:?=\s*(?:\"(?:[\w.\[\]]*:)?(?=\d+\"))?(\d{{2,5}})\b", text)
-    flag = re.search(rf"\b{name}\s*:?=\s*(flag\.\w+\([^\n]*)", text)
+    flag = re.search(rf"\b{name}\s*:?=\s*(flag\.\w+\([^\n]{{0,120}})", text)
     found = _GETENV.search(env[1]) if env else None
     if found or given:
         default = re.search(r"(\d{2,5})$", (found[3] or found[4] or "") if found else "")
@@ -219,6 +223,6 @@ def _note_routes(path: str, text: str, seen: Seen) -> None:
     """Routes of a group hang below its prefix, so they are left out."""
     groups = set(_GROUPS.findall(text))
     nested = '.Route("' in text
-    for found in _ROUTE.finditer(text):
+    for found in matches(_ROUTE, text):
         if found[1] not in groups and not nested:
             seen.route(found[2], path, _line(text, found.start()))

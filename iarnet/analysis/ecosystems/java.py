@@ -7,7 +7,7 @@ from posixpath import basename
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.java_manifests import JavaProject, read_project
-from iarnet.analysis.ecosystems.manifests import join, line_of, sources
+from iarnet.analysis.ecosystems.manifests import join, line_of, matches, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
     Listen,
@@ -45,7 +45,7 @@ _CONSUMERS = (
     "amqp-client",
 )
 _PORT_KEYS = r"(?:server\.port|quarkus\.http\.port|micronaut\.server\.port)"
-_PROPERTY_PORT = re.compile(rf"^\s*{_PORT_KEYS}\s*[=:]\s*(.+)$", re.MULTILINE)
+_PROPERTY_PORT = re.compile(rf"^[ \t]*{_PORT_KEYS}[ \t]*[=:][ \t]*([^\n]{{1,200}})", re.MULTILINE)
 _YAML_PORT = re.compile(
     r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t]+[^\n]*\n){0,6}?[ \t]+port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
 )
@@ -53,7 +53,7 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^}\n]{0,300}))?\}")
 _GETENV = re.compile(
     r"getenv(?:\(\s*\"(\w+)\"\s*\)|\(\)\s*\.\s*(?:get|getOrDefault)\(\s*\"(\w+)\"(?:\s*,\s*\"([^\"\n]{0,300})\")?)"
 )
-_VALUE = re.compile(r"@(?:Value|ConfigProperty)\([^)\n]*?\$?\{?([A-Z][A-Z0-9_]+)(?::([^}\"\n]{0,300}))?\}?\"")
+_VALUE = re.compile(r"@(?:Value|ConfigProperty)\([^)\n]{0,200}?\$?\{?([A-Z][A-Z0-9_]+)(?::([^}\"\n]{0,300}))?\}?\"")
 _LISTEN = re.compile(
     r"(?:InetSocketAddress\(|\.start\(|\.listen\(|\bport\(|ServerSocket\(|forPort\()\s*(?:\"[\w.]*\",\s*)?"
     r"(?:(\d{2,5})|([A-Za-z_]\w*)|Integer\.parseInt\(([^\n]{1,120}))\s*[,)]"
@@ -63,7 +63,7 @@ _MAPPING = re.compile(
     r"@(?:Get|Request)Mapping\(\s*(?:value\s*=\s*|path\s*=\s*)?\"(/[\w/-]{1,60})\"|@Path\(\"(/[\w/-]{1,60})\"\)"
 )
 _MAIN = re.compile(r"public\s+static\s+void\s+main\s*\(|^fun\s+main\s*\(", re.MULTILINE)
-_PACKAGE = re.compile(r"^\s*package\s+([\w.]+)", re.MULTILINE)
+_PACKAGE = re.compile(r"^[ \t]*package[ \t]+([\w.]+)", re.MULTILINE)
 _PAGES = re.compile(r"thymeleaf|freemarker|mustache|text/html|ModelAndView|<html", re.IGNORECASE)
 
 
@@ -151,19 +151,19 @@ def _read_code(files: Files, root: str) -> tuple[Seen, _Entry | None]:
 
 
 def _note_code(path: str, text: str, seen: Seen) -> None:
-    for found in _GETENV.finditer(text):
+    for found in matches(_GETENV, text):
         seen.read(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1, default=found[3])
-    for found in _VALUE.finditer(text):
+    for found in matches(_VALUE, text):
         line = text.count("\n", 0, found.start()) + 1
         seen.read(found[1], path, line, required=found[2] is None, default=found[2])
-    for found in _LISTEN.finditer(text):
+    for found in matches(_LISTEN, text):
         port, setting = _number(found, text)
         if port or setting:
             seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, port, setting))
-    for found in _CONTEXT.finditer(text):
+    for found in matches(_CONTEXT, text):
         seen.route(found[1], path, text.count("\n", 0, found.start()) + 1)
     if len(re.findall(r"@RequestMapping\(", text)) <= 1 and "@RequestMapping" not in text.split("class ")[0]:
-        for found in _MAPPING.finditer(text):
+        for found in matches(_MAPPING, text):
             seen.route(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1)
     seen.pages = seen.pages or bool(_PAGES.search(text))
 
@@ -184,7 +184,7 @@ def _number(found: re.Match[str], text: str) -> tuple[int | None, str | None]:
 def _note_configuration(files: Files, path: str, seen: Seen) -> None:
     """`${NAME:default}` anywhere, and the port."""
     text = files.text(path) or ""
-    for found in _PLACEHOLDER.finditer(text):
+    for found in matches(_PLACEHOLDER, text):
         line = text.count("\n", 0, found.start()) + 1
         seen.read(found[1], path, line, required=found[2] is None, default=found[2])
     if said := _PROPERTY_PORT.search(text) or _YAML_PORT.search(text):

@@ -6,7 +6,7 @@ from posixpath import dirname
 from xml.etree.ElementTree import Element
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import join, line_of, read_xml
+from iarnet.analysis.ecosystems.manifests import join, line_of, matches, read_xml
 from iarnet.analysis.ecosystems.notes import Notes
 
 VERSIONS = (8, 11, 17, 21)
@@ -18,7 +18,7 @@ _COORDINATES = re.compile(
 )
 _PLUGIN = re.compile(r"\bid\s*\(?\s*[\"']([\w.-]+)[\"']|apply\s+plugin:\s*[\"']([\w.-]+)[\"']")
 _GRADLE_VERSION = re.compile(
-    r"(?:languageVersion[^\n]*?of\(|jvmToolchain\(|(?:source|target)Compatibility\s*=?\s*[\"']?(?:JavaVersion\.VERSION_)?)(?:1[._])?(\d+)"
+    r"(?:languageVersion[^\n]{0,80}?of\(|jvmToolchain\(|(?:source|target)Compatibility\s*=?\s*[\"']?(?:JavaVersion\.VERSION_)?)(?:1[._])?(\d+)"
 )
 _GRADLE_MAIN = re.compile(
     r"(?:mainClass(?:Name)?(?:\.set\(|\s*=)|[\"']Main-Class[\"']\s*(?::|to))\s*[\"']([\w.$]+)[\"']"
@@ -140,7 +140,7 @@ def _read_gradle(files: Files, root: str, name: str, notes: Notes) -> JavaProjec
     path, context = join(root, name), _gradle_context(files, root)
     project = JavaProject(root, context, "gradle", path)
     text = (files.text(path) or "")[:200_000]
-    for found in _COORDINATES.finditer(text):
+    for found in matches(_COORDINATES, text):
         project.dependencies |= {found[2], f"{found[1]}:{found[2]}"}
         notes.clue("dependencies", f"{found[1]}:{found[2]}", path, text.count("\n", 0, found.start()) + 1)
     project.plugins = {first or second for first, second in _PLUGIN.findall(text)}
@@ -171,7 +171,7 @@ def _settings(files: Files, folder: str) -> str | None:
 
 
 def _includes(files: Files, root: str) -> bool:
-    return re.search(r"^\s*include\b", _settings(files, root) or "", re.MULTILINE) is not None
+    return re.search(r"^[ \t]*include\b", _settings(files, root) or "", re.MULTILINE) is not None
 
 
 def _local(element: Element) -> str:

@@ -3,7 +3,8 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from posixpath import basename, dirname
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from iarnet.analysis.ecosystems.notes import Notes
 MANIFEST_LIMIT = 300_000  # characters; lock files are larger, and are never parsed
 DOTS_LIMIT = 100  # of a line outside quotes: tomllib's memory grows with the square of a dotted key
 SOURCE_LIMIT = 400
+MATCH_LIMIT = 200
 SOURCE_DEPTH = 12
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"(?!\s*\.)|'[^'\n]*'(?!\s*\.)")
@@ -68,6 +70,11 @@ def sources(files: Files, root: str, suffixes: tuple[str, ...], borders: Iterabl
     foreign = {dirname(path) for path in below if basename(path) in edges} - {"" if root == "." else root}
     own = [path for path in below if path.endswith(suffixes) and _belongs(path, root, foreign)]
     return sorted(own, key=lambda path: (path.count("/"), path))[:SOURCE_LIMIT]
+
+
+def matches(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The first matches; a file with more of them than this is not what it seems."""
+    return islice(expression.finditer(text), MATCH_LIMIT)
 
 
 def strings(value: Any) -> list[str]:

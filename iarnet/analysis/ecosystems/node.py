@@ -1,15 +1,21 @@
 """JavaScript and TypeScript on Node: npm, pnpm, yarn, bun; page frameworks, servers, workers."""
 
 import re
-from dataclasses import dataclass, field
-from posixpath import normpath
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
-from iarnet.analysis.ecosystems.manifests import join, line_of, names, table, text_at
+from iarnet.analysis.ecosystems.manifests import join, line_of, table, text_at
 from iarnet.analysis.ecosystems.node_code import read_code
-from iarnet.analysis.ecosystems.node_frameworks import SERVERS, Delivery, Framework, delivery, detect, is_development
-from iarnet.analysis.ecosystems.node_manifests import NodeProject, has_workspaces, read_project
+from iarnet.analysis.ecosystems.node_frameworks import Framework, detect
+from iarnet.analysis.ecosystems.node_manifests import NodeProject, read_project
+from iarnet.analysis.ecosystems.node_programs import (
+    Program,
+    declared_program,
+    find_program,
+    resolved,
+    shown,
+    without_manifest,
+)
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
     LOOPBACK,
@@ -28,48 +34,12 @@ from iarnet.analysis.recipes.node import NodeBuild, node_recipe
 from iarnet.analysis.recipes.static import Site
 from iarnet.models.component import ComponentKind, HealthCheck
 
-_ENTRIES = tuple(
-    f"{folder}{name}.{suffix}"
-    for suffix in ("js", "mjs", "cjs", "ts", "mts")
-    for folder in ("", "src/", "server/", "app/")
-    for name in ("index", "server", "app", "main", "bot", "worker")
-)
-_PREVIEWS = re.compile(r"(?:npx )?(?:serve\b|vite preview|http-server|astro preview|gatsby serve|docusaurus serve)")
-_START_SCRIPTS = ("start:prod", "start:production", "prod", "start")
 _WORKER_SCRIPT = re.compile(r"(?:start:)?(?:worker|workers|queue|consumer|scheduler|cron)(?::start|:prod)?")
 _WORKER_FILE = re.compile(r"(?:^|/)(?:worker|consumer|scheduler|cron|queue)s?(?:\.[cm]?[jt]s)?$")
-_MONOREPO = re.compile(
-    r"\b(?:turbo|lerna|nx|concurrently|npm-run-all)\b|(?:\s-w\s|--workspace|--filter|-r\s+run|workspaces )"
-)
-_CONSUMERS = (
-    "bullmq",
-    "bull",
-    "bee-queue",
-    "amqplib",
-    "kafkajs",
-    "node-cron",
-    "cron",
-    "telegraf",
-    "discord.js",
-    "agenda",
-)
 _BUILD_SETTINGS = ("VITE_", "NEXT_PUBLIC_", "REACT_APP_", "VUE_APP_", "PUBLIC_", "GATSBY_", "NUXT_PUBLIC_")
 _HEALTH_FILES = ("app/api/{}/route", "src/app/api/{}/route", "pages/api/{}", "src/pages/api/{}", "server/api/{}.get",
                  "server/api/{}", "src/routes/api/{}/+server", "app/routes/api.{}")  # fmt: skip
 _HEALTH_ROOTS = ("app/{}/route", "src/app/{}/route", "server/routes/{}", "src/routes/{}/+server", "app/routes/{}")
-
-
-@dataclass(frozen=True)
-class _Program:
-    """`shown` is what people know it by (`npm run start`), `run` what that comes down to."""
-
-    shown: str
-    run: str
-    file: str
-    line: int | None = None
-    script: str | None = None
-    delivery: Delivery = field(default_factory=Delivery)
-    adds: tuple[str, ...] = ()
 
 
 class Node:
@@ -77,114 +47,17 @@ class Node:
 
     def recognise(self, files: Files, root: str, start: str | None = None) -> Profile | None:
         notes = Notes()
-        project = read_project(files, root, notes) or _without_manifest(files, root, start)
+        project = read_project(files, root, notes) or without_manifest(files, root, start)
         if project is None:
             return None
         framework = detect(project)
         seen = read_code(files, root, fastify=bool(framework and framework.name == "fastify"))
-        program = _declared(project, start) if start else _find(files, project, framework, seen)
+        program = declared_program(project, start) if start else find_program(files, project, framework, seen)
         if program is None:
             return _library(files, project, framework, seen, notes)
         profile = _profile(files, project, framework, seen, program, notes)
         workers = () if start else tuple(_workers(files, project, seen, program))
         return Profile(**{**profile.__dict__, "workers": workers})
-
-
-def _without_manifest(files: Files, root: str, start: str | None) -> NodeProject | None:
-    """A server written for plain Node needs no `package.json`."""
-    entry = next((name for name in _ENTRIES[:24] if name in names(files, root)), None)
-    if entry is None or "index.html" in names(files, root):
-        return None
-    serves = re.search(r"createServer|require\(|\.listen\(", files.text(join(root, entry)) or "")
-    return NodeProject(root, root, {}) if start or serves else None
-
-
-def _declared(project: NodeProject, start: str) -> _Program:
-    """A declared command; `npm start` and its kind are looked up."""
-    found = re.fullmatch(r"(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?([\w:.-]+)", start.strip())
-    script = found[1] if found and found[1] in project.scripts else None
-    run = _resolved(project, script) if script else start
-    return _Program(start, run, project.path, script=script)
-
-
-def _find(files: Files, project: NodeProject, framework: Framework | None, seen: Seen) -> _Program | None:
-    if _is_monorepo_root(files, project):
-        return None
-    if framework and framework.pages and (framework.name != "vite" or is_development(project) or not seen.listens):
-        return _framework_program(files, project, framework, seen)
-    return _script_program(files, project) or _entry_program(files, project, seen)
-
-
-def _is_monorepo_root(files: Files, project: NodeProject) -> bool:
-    """The root of a workspace starts its members, which are components of their own."""
-    if not has_workspaces(files, project.root, project.package):
-        return False
-    start = project.scripts.get("start", "")
-    return not start or bool(_MONOREPO.search(start)) or bool(re.match(r"(?:npm|pnpm|yarn|bun)\b", start))
-
-
-def _framework_program(files: Files, project: NodeProject, framework: Framework, seen: Seen) -> _Program | None:
-    found = delivery(files, project, framework)
-    own_server = not is_development(project) and not _PREVIEWS.match(project.scripts["start"])
-    if found.output is not None and not (own_server and seen.listens and framework.name == "vite"):
-        line = line_of(files.text(project.path), '"build"')
-        return _Program(static.START, "", project.path, line, delivery=found)
-    if own_server and (program := _script_program(files, project)):
-        return _Program(**{**program.__dict__, "delivery": Delivery(port=found.port, warning=None)})
-    return _Program(found.start or "", found.start or "", project.path, delivery=found) if found.start else None
-
-
-def _script_program(files: Files, project: NodeProject) -> _Program | None:
-    for script in _START_SCRIPTS:
-        text = project.scripts.get(script)
-        if text and not (script == "start" and re.match(r"nest start(?!.*--prod)", text)):
-            line = line_of(files.text(project.path), f'"{script}"')
-            return _Program(_shown(project, script), _resolved(project, script), project.path, line, script)
-    if "@nestjs/core" in project.everything:
-        return _Program("node dist/main", "node dist/main", project.path)
-    return None
-
-
-def _shown(project: NodeProject, script: str) -> str:
-    return f"{project.manager} run {script}"
-
-
-def _resolved(project: NodeProject, script: str) -> str:
-    """The script's own command, so that no package manager stands between the engine and the program. Scripts with
-    hooks keep it."""
-    text = project.scripts[script].strip()
-    hooked = f"pre{script}" in project.scripts or f"post{script}" in project.scripts
-    if hooked or re.search(r"npm_\w+", text):
-        return _shown(project, script)
-    text = re.sub(r"^(?:npx\s+)?nodemon\s+(?:--?\w+\s+)*(?=\S+\.js)", "node ", text)
-    text = re.sub(r"^(?:npx\s+)?nodemon$", "node .", text)
-    nested = re.fullmatch(r"(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?([\w:.-]+)", text)
-    if nested and nested[1] in project.scripts and nested[1] != script:
-        return project.scripts[nested[1]]
-    return re.sub(r"^cross-env\s+", "", text)
-
-
-def _entry_program(files: Files, project: NodeProject, seen: Seen) -> _Program | None:
-    """`main`, or the file with the usual name."""
-    main = text_at(project.package, "main")
-    declared = [normpath(main), normpath(f"{main}.js"), normpath(f"{main}/index.js")] if main else []
-    inside = (name for name in (*declared, *_ENTRIES) if not name.startswith(".."))
-    entry = next((name for name in inside if files.exists(join(project.root, name))), None)
-    if entry is None:
-        return None
-    serves = any(listen.file == join(project.root, entry) for listen in seen.listens)
-    consumes = bool(project.dependencies & set(_CONSUMERS))
-    if not (serves or consumes or not project.package or _is_application(project)):
-        return None
-    typed = entry.endswith("ts")
-    run = f"{'tsx' if typed else 'node'} {entry}"
-    adds = ("tsx",) if typed and "tsx" not in project.everything else ()
-    return _Program(run, run, join(project.root, entry), adds=adds)
-
-
-def _is_application(project: NodeProject) -> bool:
-    framework = detect(project)
-    return framework is not None and framework.name in SERVERS and "files" not in project.package
 
 
 def _library(files: Files, project: NodeProject, framework: Framework | None, seen: Seen, notes: Notes) -> Profile:
@@ -208,7 +81,7 @@ def _language(files: Files, project: NodeProject) -> str:
 
 
 def _profile(
-    files: Files, project: NodeProject, framework: Framework | None, seen: Seen, program: _Program, notes: Notes
+    files: Files, project: NodeProject, framework: Framework | None, seen: Seen, program: Program, notes: Notes
 ) -> Profile:
     served = program.delivery.output is not None
     listen = opened(seen)
@@ -237,7 +110,7 @@ def _profile(
     )
 
 
-def _port(framework: Framework | None, program: _Program, seen: Seen) -> tuple[int | None, Protocol]:
+def _port(framework: Framework | None, program: Program, seen: Seen) -> tuple[int | None, Protocol]:
     if port := commands.port_in(program.run) or program.delivery.port:
         return port, "http"
     listen = opened(seen)
@@ -246,7 +119,7 @@ def _port(framework: Framework | None, program: _Program, seen: Seen) -> tuple[i
     return (framework.port if framework else None), "http"
 
 
-def _kind(framework: Framework | None, seen: Seen, program: _Program, port: int | None) -> ComponentKind:
+def _kind(framework: Framework | None, seen: Seen, program: Program, port: int | None) -> ComponentKind:
     if said := commands.kind_of(program.run) or _kind_of_script(program):
         return said
     if framework and framework.pages:
@@ -256,14 +129,14 @@ def _kind(framework: Framework | None, seen: Seen, program: _Program, port: int 
     return "web" if seen.pages else "api"
 
 
-def _kind_of_script(program: _Program) -> ComponentKind | None:
+def _kind_of_script(program: Program) -> ComponentKind | None:
     """A script called `worker`, a file called `worker.js`."""
     words = commands.words(program.run)
     named = any(_WORKER_FILE.search(word) for word in words[1:])
     return "worker" if named or (program.script and _WORKER_SCRIPT.fullmatch(program.script)) else None
 
 
-def _given(framework: Framework | None, program: _Program, listen: Listen | None, port: int | None) -> dict[str, str]:
+def _given(framework: Framework | None, program: Program, listen: Listen | None, port: int | None) -> dict[str, str]:
     """Values that make the program listen on this port and on every address."""
     if port is None:
         return {}
@@ -276,7 +149,7 @@ def _explain(
     files: Files,
     project: NodeProject,
     framework: Framework | None,
-    program: _Program,
+    program: Program,
     listen: Listen | None,
     port: int | None,
     notes: Notes,
@@ -327,7 +200,7 @@ def _build(
     project: NodeProject,
     framework: Framework | None,
     seen: Seen,
-    program: _Program,
+    program: Program,
     port: int | None,
     given: dict[str, str],
 ) -> NodeBuild:
@@ -374,13 +247,13 @@ def _needs_development(project: NodeProject, program: str) -> bool:
     return package in project.development or hidden or bool(typed_at_run)
 
 
-def _workers(files: Files, project: NodeProject, seen: Seen, main: _Program) -> list[Profile]:
+def _workers(files: Files, project: NodeProject, seen: Seen, main: Program) -> list[Profile]:
     """Scripts beside `start` that run a worker."""
     found = [name for name in project.scripts if _WORKER_SCRIPT.fullmatch(name) and name != main.script]
     profiles = []
     for name in found[:4]:
         line = line_of(files.text(project.path), f'"{name}"')
-        program = _Program(_shown(project, name), _resolved(project, name), project.path, line, name)
+        program = Program(shown(project, name), resolved(project, name), project.path, line, name)
         framework = None
         profiles.append(_profile(files, project, framework, seen, program, Notes()))
     return profiles

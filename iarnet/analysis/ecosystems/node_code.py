@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import join, sources
+from iarnet.analysis.ecosystems.manifests import join, matches, sources
 from iarnet.analysis.ecosystems.sightings import Listen, Protocol, Seen, resolve
 
 SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx", ".vue", ".svelte", ".astro", "bin/www")
@@ -16,10 +16,10 @@ _ENV = re.compile(rf"(?:process|Bun)\.env(?:\.([A-Za-z_]\w*)|\[[\"'](\w+)[\"']\]
 _META_ENV = re.compile(rf"import\.meta\.env\.([A-Za-z_]\w*)(){_DEFAULT}")
 _DESTRUCTURED = re.compile(r"(?:const|let|var)\s*\{([^{}]{1,2000})\}\s*=\s*process\.env\b")
 _CONFIG_GET = re.compile(
-    rf"onfig\w*\.(getOrThrow|get)(?:<[^>\n]{{0,80}}>)?\(\s*[\"']([A-Z][A-Z0-9_]+)[\"']\s*(?:,\s*{_LITERAL})?"
+    rf"onfig\w{{0,30}}\.(getOrThrow|get)(?:<[^>\n]{{0,80}}>)?\(\s*[\"']([A-Z][A-Z0-9_]+)[\"']\s*(?:,\s*{_LITERAL})?"
 )
 _CHECKED = re.compile(r"!\s*process\.env\.(\w+)\s*\)\s*\{?\s*(?:throw|process\.exit)")
-_ZOD = re.compile(r"^\s*([A-Z][A-Z0-9_]+):\s*z\.([^\n]{0,300})", re.MULTILINE)
+_ZOD = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]+):\s*z\.([^\n]{0,300})", re.MULTILINE)
 _PRISMA = re.compile(r"env\(\"(\w+)\"\)")
 
 _LISTEN = re.compile(r"(?:\.listen|\bserve|new\s+(?:WebSocket\.)?(?:WebSocket)?Server)\s*\(\s*")
@@ -32,7 +32,7 @@ _HOST = re.compile(r"(?:host(?:name)?\s*:\s*|,\s*)[\"'`]([\w.:]+)[\"'`]")
 
 _ROUTE = re.compile(r"\b(\w+)\.(?:get|all|use|head)\(\s*[\"'`](/[\w/-]{1,60})[\"'`]")
 _APPLICATION = re.compile(
-    r"(\w+)(?::\s*[\w<>., ]{1,80})?\s*=\s*(?:await\s+)?(?:express|[fF]astify|restify\.createServer"
+    r"\b(\w+)(?::\s*[\w<>., ]{1,80})?\s*=\s*(?:await\s+)?(?:express|[fF]astify|restify\.createServer"
     r"|new\s+(?:Hono|OpenAPIHono|Elysia|Koa))\s*(?:<[^>\n]{0,80}>)?\("
 )
 _COMPARED = re.compile(r"(?:url|pathname|path)\s*={2,3}\s*[\"'`](/[\w/-]{1,60})[\"'`]")
@@ -94,16 +94,16 @@ def _texts(files: Files, root: str) -> Iterator[tuple[str, str]]:
 
 def _note_settings(path: str, text: str, seen: Seen) -> None:
     for expression in (_ENV, _META_ENV):
-        for found in expression.finditer(text):
+        for found in matches(expression, text):
             name, default = found[1] or found[2], _literal(found, 4 if expression is _ENV else 3)
             demanded = expression is _ENV and found[3] is not None and default is None
             seen.read(name, path, line_at(text, found.start()), required=demanded, default=default)
-    for found in _DESTRUCTURED.finditer(text):
+    for found in matches(_DESTRUCTURED, text):
         _note_destructured(path, line_at(text, found.start()), found[1], seen)
-    for found in _CONFIG_GET.finditer(text):
+    for found in matches(_CONFIG_GET, text):
         required = found[1] == "getOrThrow"
         seen.read(found[2], path, line_at(text, found.start()), required=required, default=_literal(found, 3))
-    for found in _CHECKED.finditer(text):
+    for found in matches(_CHECKED, text):
         seen.read(found[1], path, line_at(text, found.start()), required=True)
     if "process.env" in text or "runtimeEnv" in text:
         _note_schema(path, text, seen)
@@ -126,7 +126,7 @@ def _note_destructured(path: str, line: int, inside: str, seen: Seen) -> None:
 
 def _note_schema(path: str, text: str, seen: Seen) -> None:
     """`DATABASE_URL: z.string().url()` beside a use of `process.env`."""
-    for found in _ZOD.finditer(text):
+    for found in matches(_ZOD, text):
         default = re.search(r"\.default\(\s*[\"'`]?([^\"'`)\n]{0,200})", found[2])
         optional = default is not None or ".optional()" in found[2]
         value = default[1] if default else None
@@ -136,15 +136,15 @@ def _note_schema(path: str, text: str, seen: Seen) -> None:
 
 
 def _note_listens(path: str, text: str, seen: Seen, *, fastify: bool) -> None:
-    for found in _NAMED_PORT.finditer(text):
+    for found in matches(_NAMED_PORT, text):
         port, env, _ = port_of(found[2].split(",")[0] if "(" not in found[2] else found[2], text, 1)
         if port or env:
             seen.numbers.setdefault(found[1], (port, env))
-    for found in _LISTEN.finditer(text):
+    for found in matches(_LISTEN, text):
         arguments = _arguments(text[found.end() : found.end() + 400])
         if listen := _listen(path, line_at(text, found.start()), found[0], arguments, text, fastify=fastify):
             seen.listens.append(listen)
-    for found in _GRPC.finditer(text):
+    for found in matches(_GRPC, text):
         port, env, name = port_of(found[1] or found[2], text)
         seen.listens.append(Listen(path, line_at(text, found.start()), port, env, protocol="grpc", name=name))
 
@@ -188,15 +188,15 @@ def _first(arguments: str) -> str:
 def _note_routes(path: str, text: str, seen: Seen) -> None:
     """Routes of the application itself; those of a router hang below a prefix that is not known here."""
     owners = {"app", "server", "fastify", *_APPLICATION.findall(text)}
-    for found in _ROUTE.finditer(text):
+    for found in matches(_ROUTE, text):
         if found[1] in owners:
             seen.route(found[2], path, line_at(text, found.start()))
-    for found in _COMPARED.finditer(text):
+    for found in matches(_COMPARED, text):
         seen.route(found[1], path, line_at(text, found.start()))
 
 
 def _note_controllers(path: str, text: str, prefix: str, seen: Seen) -> None:
-    for found in _CONTROLLER.finditer(text):
+    for found in matches(_CONTROLLER, text):
         if re.search(r"@Get\(\s*\)", text):
             seen.route(f"{prefix}/{found[1].strip('/')}", path, line_at(text, found.start()))
 
@@ -204,5 +204,5 @@ def _note_controllers(path: str, text: str, prefix: str, seen: Seen) -> None:
 def _note_prisma(files: Files, root: str, seen: Seen) -> None:
     path = join(root, "prisma/schema.prisma")
     text = files.text(path) or ""
-    for found in _PRISMA.finditer(text):
+    for found in matches(_PRISMA, text):
         seen.read(found[1], path, line_at(text, found.start()), required=True)

@@ -95,7 +95,7 @@ def _patterns(files: Files, folder: str) -> list[str]:
     declared = read_json(files, join(folder, "package.json"), Notes()).get("workspaces")
     listed = strings(declared) + strings(table(declared).get("packages"))
     listing = files.text(join(folder, "pnpm-workspace.yaml")) or ""
-    return listed + re.findall(r"^\s*-\s*[\"']?([^\"'\s#]+)[\"']?\s*$", listing, re.MULTILINE)
+    return listed + re.findall(r"^[ \t]*-[ \t]*[\"']?([^\"'\s#]+)[\"']?[ \t]*\r?$", listing[:50_000], re.MULTILINE)
 
 
 def _choose_manager(files: Files, project: NodeProject, top: dict[str, Any]) -> None:

@@ -15,11 +15,11 @@ from iarnet.analysis.ecosystems.python_code import Module, adopt_factory_calls, 
 from iarnet.analysis.ecosystems.python_imports import reached
 from iarnet.analysis.ecosystems.python_manifests import MANIFESTS, PythonProject, read_project
 from iarnet.analysis.ecosystems.python_network import mounts_with_prefix, note_network
+from iarnet.analysis.ecosystems.python_program import Program
 from iarnet.analysis.ecosystems.python_programs import (
     ENTRIES,
     LOOPS,
     SERVER_PORTS,
-    Program,
     declared_program,
     find_programs,
 )

@@ -7,7 +7,9 @@ from posixpath import dirname
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.manifests import join
 
-_FROM = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]{0,2000}\)|[^\n#;]{1,2000})", re.MULTILINE)
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]+([\w.]{1,300})[ \t]+import[ \t]+(\([^)]{0,2000}\)|[^\n#;]{1,2000})", re.MULTILINE
+)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]{1,2000})", re.MULTILINE)
 # Modules named by a string, or by what a folder holds: everything may be reached.
 _DYNAMIC = re.compile(r"import_module\(|__import__\(|pkgutil\.|autodiscover|find_modules\(|runpy\.|spec_from_file")

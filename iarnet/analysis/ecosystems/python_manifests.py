@@ -17,6 +17,7 @@ from iarnet.analysis.ecosystems.notes import Notes
 MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "manage.py")
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 DEFAULT_VERSION = "3.12"
+LINE_LIMIT, LINES_LIMIT = 2_000, 5_000
 
 REQUIREMENT_FILES = re.compile(r"requirements.*\.(txt|in)")
 _PREFERRED = ("requirements.txt", "requirements-prod.txt", "requirements/prod.txt", "requirements/production.txt",
@@ -57,18 +58,21 @@ def read_project(files: Files, root: str, notes: Notes) -> PythonProject:
     return project
 
 
-def requirement_name(line: str) -> str | None:
-    """The normalised name in one line of a requirements file; None for options, comments and paths."""
+def requirement_names(line: str) -> set[str]:
+    """The normalised name in one line of a requirements file, also with each extra (`celery[redis]`); empty for
+    options, comments and paths."""
     text = re.sub(r"(^|\s)#.*", "", line).split(" --hash")[0].strip().rstrip("\\").strip()
     if egg := _EGG.search(text):
-        return canonicalize_name(egg[1])
+        return {canonicalize_name(egg[1])}
     if not text or text.startswith(("-", ".", "/")) or "://" in text.split("@")[0]:
-        return None
+        return set()
     try:
-        return canonicalize_name(Requirement(text).name)
+        requirement = Requirement(text)
     except InvalidRequirement:
         found = _NAME.match(text)
-        return canonicalize_name(found[0]) if found else None
+        return {canonicalize_name(found[0])} if found else set()
+    name = canonicalize_name(requirement.name)
+    return {name, *(f"{name}[{extra}]" for extra in requirement.extras)}
 
 
 def _read_requirements(files: Files, root: str, project: PythonProject, notes: Notes) -> None:
@@ -91,14 +95,16 @@ def _follow(files: Files, root: str, name: str, project: PythonProject, notes: N
         notes.warn("missing-file", f"{name} is included but is not there", join(root, name))
         return
     project.copies.append(name)
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.splitlines()[:LINES_LIMIT], start=1):
+        if len(line) > LINE_LIMIT:
+            continue
         project.vcs = project.vcs or "git+" in line
         included = re.match(r"\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", line)
         if included and (path := _beside(name, included[1])):
             _follow(files, root, path, project, notes)
-        elif package := requirement_name(line):
-            project.dependencies.add(package)
-            notes.clue("dependencies", package, join(root, name), number)
+        elif packages := requirement_names(line):
+            project.dependencies |= packages
+            notes.clue("dependencies", min(packages, key=len), join(root, name), number)
 
 
 def _beside(name: str, other: str) -> str | None:
@@ -118,7 +124,7 @@ def _read_pyproject(document: dict[str, Any], project: PythonProject) -> None:
     wanted = strings(table(document, "project").get("dependencies"))
     poetry = table(document, "tool", "poetry")
     project.wanted += wanted
-    project.dependencies |= {name for line in wanted if (name := requirement_name(line))}
+    project.dependencies |= {name for line in wanted for name in requirement_names(line)}
     project.dependencies |= {
         canonicalize_name(str(n)) for n in table(poetry, "dependencies") if str(n).lower() != "python"
     }
@@ -138,7 +144,7 @@ def _read_pipfile(document: dict[str, Any], project: PythonProject) -> None:
 
 def _read_setup(files: Files, root: str, project: PythonProject) -> None:
     lines = _setup_cfg(files.text(join(root, "setup.cfg"))) + _setup_py(files.text(join(root, "setup.py")))
-    project.dependencies |= {name for line in lines if (name := requirement_name(line))}
+    project.dependencies |= {name for line in lines for name in requirement_names(line)}
     if not project.requirements:
         project.wanted += lines
     project.packaged = project.packaged or files.exists(join(root, "setup.py"))

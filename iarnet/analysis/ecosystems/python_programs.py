@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from posixpath import basename, dirname
 
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, line_of
 from iarnet.analysis.ecosystems.python_code import AppObject, Module
+from iarnet.analysis.ecosystems.python_modules import local_path, module_name
+from iarnet.analysis.ecosystems.python_program import Program
+from iarnet.analysis.ecosystems.python_queues import queue_workers
 from iarnet.models.component import ComponentKind
 
 ENTRIES = ("main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "web.py", "manage.py",
@@ -29,22 +31,6 @@ LOOPS = re.compile(
 PortOf = Callable[[str], int]
 
 
-@dataclass(frozen=True)
-class Program:
-    """`file` and `line` are where it was seen. `listens`: it serves a port; `file_only`: the one that the code of
-    `file` opens, if it opens one. `needs` are packages that the command itself needs."""
-
-    start: str
-    framework: str | None
-    kind: ComponentKind
-    file: str
-    line: int | None = None
-    listens: bool = False
-    file_only: bool = False
-    needs: tuple[str, ...] = ()
-    confidence: float = 0.9
-
-
 def find_programs(
     files: Files, root: str, modules: list[Module], dependencies: Iterable[str], port_of: PortOf
 ) -> list[Program]:
@@ -56,7 +42,7 @@ def find_programs(
         or _streamlit(root, modules, port_of)
         or _script(root, modules)
     )
-    others = [*_celery(root, files, modules), *_dramatiq(root, files, modules), *_rq(modules, known)]
+    others = queue_workers(files, root, modules, known)
     if main and main.framework in ASGI + WSGI and (page := _streamlit(root, modules, port_of)):
         others.append(page)
     if main and main.framework is None and others and not main.listens:
@@ -182,43 +168,7 @@ def _server_command(root: str, files: Files, module: Module, app: AppObject, kno
         return f"gunicorn{where} --bind 0.0.0.0:{port} {_quoted(target)}"
     if app.framework == "sanic" and not app.factory:
         return f"sanic {target} --host 0.0.0.0 --port {port}"
-    return f"python {_local(root, module.path)}"
-
-
-def module_name(root: str, files: Files, module: Module) -> tuple[str, str]:
-    """The folder to import from ("" for the root itself) and the dotted name of the module in it.
-
-    That folder is the outermost in which all absolute imports of the file that could be local are found.
-    """
-    local = _local(root, module.path)
-    parts = local.removesuffix(".py").removesuffix("/__init__").split("/")
-    inside = module.path.endswith("/__init__.py")
-    folders = [
-        "/".join(parts[:depth])
-        for depth in range(len(parts) if inside or not module.relative else max(1, len(parts) - 1))
-    ]
-    candidates = [f for f in folders if not files.exists(join(root, f"{f}/__init__.py" if f else "__init__.py"))] or [
-        ""
-    ]
-    tops = {name.split(".")[0] for name in module.imports}
-    best = min(
-        candidates, key=lambda f: (_unresolved(files, root, f, folders, tops), f != "src", f.count("/"), len(f))
-    )
-    return best, ".".join(parts[best.count("/") + 1 :] if best else parts)
-
-
-def _unresolved(files: Files, root: str, folder: str, folders: list[str], tops: set[str]) -> int:
-    """How many imports another candidate folder would satisfy and this one does not."""
-    return sum(
-        1
-        for top in tops
-        if not _has(files, root, folder, top) and any(_has(files, root, other, top) for other in folders)
-    )
-
-
-def _has(files: Files, root: str, folder: str, top: str) -> bool:
-    path = join(root, f"{folder}/{top}" if folder else top)
-    return files.exists(f"{path}.py") or files.exists(f"{path}/__init__.py") or bool(files.paths(path, 1))
+    return f"python {local_path(root, module.path)}"
 
 
 def _streamlit(root: str, modules: list[Module], port_of: PortOf) -> Program | None:
@@ -229,7 +179,7 @@ def _streamlit(root: str, modules: list[Module], port_of: PortOf) -> Program | N
         return None
     page = min(pages, key=lambda m: _entry_rank(m.path))
     options = f"--server.address 0.0.0.0 --server.port {port_of('streamlit')} --server.headless true"
-    start = f"streamlit run {_local(root, page.path)} {options}"
+    start = f"streamlit run {local_path(root, page.path)} {options}"
     return Program(
         start, "streamlit", "web", page.path, line_of(page.text, "streamlit"), listens=True, needs=("streamlit",)
     )
@@ -244,7 +194,7 @@ def _script(root: str, modules: list[Module]) -> Program | None:
     framework = next((app.framework for app in module.apps if app.framework != "celery"), None)
     serves = _serves(module)
     kind: ComponentKind = ("web" if framework in _PAGES else "api") if serves else _script_kind(module)
-    start = f"python -m {_dotted(root, module)}" if module.relative else f"python {_local(root, module.path)}"
+    start = f"python -m {_dotted(root, module)}" if module.relative else f"python {local_path(root, module.path)}"
     return Program(start, framework, kind, module.path, listens=serves, file_only=True, confidence=0.7)
 
 
@@ -273,52 +223,8 @@ def _entry_rank(path: str) -> tuple[int, int, str]:
     return (path.count("/"), ENTRIES.index(name) if name in ENTRIES else len(ENTRIES), path)
 
 
-def _celery(root: str, files: Files, modules: list[Module]) -> list[Program]:
-    found = [(m, app) for m in modules for app in m.apps if app.framework == "celery" and not app.factory]
-    if not found:
-        return []
-    module, app = min(found, key=lambda pair: (_celery_rank(pair[0]), pair[0].path))
-    folder, dotted = module_name(root, files, module)
-    where = f" --workdir {folder}" if folder else ""
-    base = f"celery{where} -A {dotted if app.name == 'app' else f'{dotted}:{app.name}'}"
-    seen = Program(f"{base} worker --loglevel INFO", "celery", "worker", module.path, app.line, needs=("celery",))
-    if not any(re.search(r"beat_schedule|CELERY_BEAT_SCHEDULE|add_periodic_task", m.text) for m in modules):
-        return [seen]
-    beat = f"{base} beat --loglevel INFO --schedule /tmp/celerybeat-schedule"
-    return [seen, Program(beat, "celery", "worker", module.path, app.line, needs=("celery",))]
-
-
-def _celery_rank(module: Module) -> int:
-    return {"celery.py": 0, "celery_app.py": 1, "worker.py": 2, "tasks.py": 3}.get(basename(module.path), 4)
-
-
-def _dramatiq(root: str, files: Files, modules: list[Module]) -> list[Program]:
-    found = [
-        m for m in modules if re.search(r"^@(dramatiq\.)?actor", m.text, re.MULTILINE) and "dramatiq" in m.imports
-    ]
-    if not found:
-        return []
-    paths = " ".join(module_name(root, files, module)[1] for module in found)
-    line = line_of(found[0].text, "actor")
-    return [Program(f"dramatiq {paths}", "dramatiq", "worker", found[0].path, line, needs=("dramatiq",))]
-
-
-def _rq(modules: list[Module], known: set[str]) -> list[Program]:
-    """Queues that the code fills need somebody who empties them, unless it brings its own worker."""
-    using = [m for m in modules if "rq" in m.imports]
-    if "rq" not in known or not using or any("Worker(" in m.text for m in using):
-        return []
-    queues = [name for m in using for name in re.findall(r"Queue\(\s*(?:name=)?[\"']([\w-]+)[\"']", m.text)]
-    start = f"rq worker --url $REDIS_URL {' '.join(dict.fromkeys(queues)) or 'default'}"
-    return [Program(start, "rq", "worker", using[0].path, line_of(using[0].text, "rq"), needs=("rq",))]
-
-
-def _local(root: str, path: str) -> str:
-    return path if root in ("", ".") else path[len(root) + 1 :]
-
-
 def _dotted(root: str, module: Module) -> str:
-    return _local(root, module.path).removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+    return local_path(root, module.path).removesuffix(".py").removesuffix("/__main__").replace("/", ".")
 
 
 def _quoted(target: str) -> str:

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 
+LIMIT = 4_000  # of a command that is looked into
+
 _OPERATORS = re.compile(r"[&|;<>()\n]")
 _ASSIGNMENTS = re.compile(r"^(?:[A-Za-z_][A-Za-z0-9_]*=(?:\"[^\"]*\"|'[^']*'|[^\s\"']*)\s+)+")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
@@ -22,6 +24,8 @@ def run(*argv: str) -> str:
 def cmd(start: str) -> str:
     """`CMD` in exec form, so that the program itself gets the signals. A command that needs a shell is started by
     one that then gives way to the program."""
+    if len(start) > LIMIT:
+        return f"CMD {json.dumps(['/bin/sh', '-c', start])}"
     if needs_shell(start):
         return f"CMD {json.dumps(['/bin/sh', '-c', with_exec(start)])}"
     return f"CMD {json.dumps(shlex.split(start))}"

@@ -76,5 +76,7 @@ def _collect(build: JavaBuild, folder: str, quarkus: str) -> str:
     if build.layout == "classes" and build.tool == "gradle":
         libraries = at.removesuffix("libs") + "install/*/lib"
         return f"RUN mkdir -p /out/lib && cp {libraries}/*.jar /out/lib && cp {at}/*.jar /out/app.jar"
-    jar = f'RUN mkdir /out && cp "$(ls -S {at}/*.jar | head -n 1)" /out/app.jar'
-    return f"{jar} && cp -r {at}/lib /out/lib" if build.layout == "classes" else jar
+    jar = f'cp "$(ls -S {at}/*.jar | head -n 1)" /out/app.jar'
+    if build.layout == "classes":
+        return f"RUN mkdir -p /out {at}/lib && {jar} && cp -r {at}/lib /out/lib"
+    return f"RUN mkdir /out && {jar}"

@@ -23,7 +23,7 @@ def static_recipe(folder: str, site: Site) -> str:
 
 
 def hugo_recipe() -> str:
-    build = "RUN hugo --minify --destination /site"
+    build = "RUN hugo --minify --baseURL / --destination /site"
     install = dockerfile.apt(("hugo", "git", "ca-certificates"))
     stage = ("FROM debian:bookworm-slim AS build", install, "WORKDIR /src", "COPY . .", build)
     return dockerfile.joined(*stage, "", *nginx_stage(f"COPY --from=build /site {DOCUMENTS}", Site()))
@@ -34,7 +34,7 @@ def jekyll_recipe(*, bundled: bool) -> str:
     if bundled:
         install = ["FROM ruby:3.3-slim AS build", dockerfile.apt(("build-essential", "git")), "WORKDIR /src"]
         copy = ["COPY Gemfile* ./", dockerfile.run("bundle", "install"), "COPY . ."]
-        build = dockerfile.run("bundle", "exec", "jekyll", "build", "--destination", "/site")
+        build = dockerfile.run("bundle", "exec", "jekyll", "build", "--baseurl", "", "--destination", "/site")
     else:
         install = [
             "FROM debian:bookworm-slim AS build",
@@ -42,7 +42,7 @@ def jekyll_recipe(*, bundled: bool) -> str:
             "WORKDIR /src",
         ]
         copy = ["ENV LANG=C.UTF-8", "COPY . ."]
-        build = dockerfile.run("jekyll", "build", "--destination", "/site")
+        build = dockerfile.run("jekyll", "build", "--baseurl", "", "--destination", "/site")
     return dockerfile.joined(*install, *copy, build, "", *nginx_stage(f"COPY --from=build /site {DOCUMENTS}", Site()))
 
 

@@ -9,9 +9,9 @@ BUILD = Build(context="web", dockerfile="web/Dockerfile")
 
 
 def test_a_name_is_one_that_engines_take() -> None:
-    name = image_name("shop", "web", "a" * 64, BUILD)
-    assert re.fullmatch(r"iarnet/shop-web:[0-9a-f]{16}", name)
-    assert name == image_name("shop", "web", "a" * 64, BUILD, args={}, base_images={})
+    name = image_name("shop", "a" * 64, BUILD)
+    assert re.fullmatch(r"iarnet/shop:[0-9a-f]{16}", name)
+    assert name == image_name("shop", "a" * 64, BUILD, args={}, base_images={})
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,5 @@ def test_a_name_is_one_that_engines_take() -> None:
     ],
 )
 def test_everything_that_changes_the_image_changes_its_name(change: dict[str, object]) -> None:
-    same: dict[str, object] = {"app": "shop", "component": "web", "content": "a", "build": BUILD}
+    same: dict[str, object] = {"app": "shop", "content": "a", "build": BUILD}
     assert image_name(**same) != image_name(**{**same, **change})  # type: ignore[arg-type]

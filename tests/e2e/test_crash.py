@@ -1,0 +1,230 @@
+"""`kill -9` in the middle of everything: what was begun goes on, what was done stays done."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import psutil
+import pytest
+
+from tests.contract.docker_engine import IMAGE, swept
+from tests.e2e.busybox import application, component, server, worker
+from tests.e2e.harness import NodeProcess, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+SLOW = "sh -c 'while ! test -e /tmp/go; do sleep 0.1; done; exec httpd -f -p 8080 -h /tmp'"
+"""Ready only when somebody says so."""
+
+
+@pytest.fixture(scope="module")
+def engine(docker_url: str) -> Iterator[docker.APIClient]:
+    with swept(docker_url, "nobody") as client:
+        yield client
+
+
+def containers(engine: docker.APIClient, app: str) -> dict[str, tuple[str, str]]:
+    """Name -> (the engine's ID, when it was started), of everything that carries the app's label."""
+    found = engine.containers(all=True, filters={"label": f"iarnet.app={app}"})
+    seen = (engine.inspect_container(each["Id"]) for each in found)
+    return {each["Name"].lstrip("/"): (each["Id"], each["State"]["StartedAt"]) for each in seen}
+
+
+def runs(engine: docker.APIClient, name: str) -> bool:
+    try:
+        return bool(engine.inspect_container(name)["State"]["Running"])
+    except docker.errors.NotFound:
+        return False
+
+
+def say_go(engine: docker.APIClient, name: str) -> None:
+    engine.exec_start(engine.exec_create(name, ["touch", "/tmp/go"])["Id"])
+
+
+def history(node: NodeProcess, app: str) -> list[Any]:
+    shown = node.temporal("workflow", "show", "--workflow-id", f"change.{app}", "--output", "json")
+    return list(json.loads(shown.out)["events"])
+
+
+def ended(node: NodeProcess, app: str) -> Any:
+    def look() -> Any:
+        deployment = node.api("GET", f"/api/v1/apps/{app}").json()["deployment"]
+        return deployment if deployment and deployment["status"] != "running" else None
+
+    return until(look, f"the change of {app} ends")
+
+
+def revived(node: NodeProcess, app: str, what: str) -> None:
+    """Up again; prints how long it took, and how long until somebody worked on the change."""
+    began = datetime.now(UTC)
+    answered_s = node.up()
+
+    def taken_up() -> str:
+        described = node.temporal("workflow", "describe", "--workflow-id", f"change.{app}", "--output", "json")
+        pending = json.loads(described.out).get("pendingActivities", [])
+        starts = [a["lastStartedTime"] for a in pending if a.get("lastStartedTime")]
+        return max((s for s in [*starts, history(node, app)[-1]["eventTime"]] if _time(s) > began), default="")
+
+    resumed_s = (_time(until(taken_up, "the change goes on")) - began).total_seconds()
+    print(f"{what}: the API answered after {answered_s:.2f} s, the change went on after {resumed_s:.2f} s")
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_deployment_goes_on_while_a_component_starts(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    slow = component("web", SLOW, kind="web", ports="[8080]", publish="true", needs="[first]")
+    source = application(repositories / "starting", worker("first"), slow)
+    running.ok("deploy", source.url, "--name", "starting", "--detach")
+    until(lambda: runs(engine, "iarnet-starting-web-r1-0"), "the slow one starts")
+    before = containers(engine, "starting")
+    running.kill()
+    revived(running, "starting", "killed while a component started")
+    say_go(engine, "iarnet-starting-web-r1-0")
+    assert ended(running, "starting")["status"] == "succeeded"
+    assert containers(engine, "starting") == before, "no second container, none restarted"
+    assert httpx.get(running.address("starting") + "/go").is_success
+
+
+def test_a_deployment_goes_on_between_two_components(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    """Killed when the one is done, while the next waits for its turn."""
+    slow = component("second", SLOW, kind="web", ports="[8080]", needs="[first]")
+    third = worker("third", needs="[second]")
+    source = application(repositories / "between", worker("first"), slow, third)
+    running.ok("deploy", source.url, "--name", "between", "--detach")
+    until(lambda: runs(engine, "iarnet-between-second-r1-0"), "the second one starts")
+    before = containers(engine, "between")
+    assert "iarnet-between-third-r1-0" not in before
+    running.kill()
+    say_go(engine, "iarnet-between-second-r1-0")
+    revived(running, "between", "killed between two components")
+    assert ended(running, "between")["status"] == "succeeded"
+    after = containers(engine, "between")
+    assert after.keys() == before.keys() | {"iarnet-between-third-r1-0"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_deployment_goes_on_during_a_build(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    dockerfile = f"FROM {IMAGE}\nRUN sleep 6\nCMD httpd -f -p 8080 -h /etc\nEXPOSE 8080\n"
+    source = application(repositories / "building", worker("other"))
+    source.write("web/Dockerfile", dockerfile)
+    built = (
+        "  web:\n    build: web\n    dockerfile: Dockerfile\n    kind: web\n    ports: [8080]\n    publish: true\n"
+    )
+    source.write("iarnet.yaml", (source.path / "iarnet.yaml").read_text() + built).commit()
+    running.ok("deploy", source.url, "--name", "building", "--detach")
+
+    def builds() -> bool:
+        rows = running.api("GET", "/api/v1/apps/building").json()["deployment"]
+        progress = (rows or {}).get("progress") or {}
+        steps = [c["phase"] for c in progress.get("components", ())]
+        return "building" in steps or "build.web" in json.dumps(history(running, "building"))
+
+    until(builds, "the image is being built")
+    until(lambda: runs(engine, "iarnet-building-other-r1-0"), "the other one runs meanwhile")
+    before = containers(engine, "building")
+    running.kill()
+    revived(running, "building", "killed during a build")
+    assert ended(running, "building")["status"] == "succeeded"
+    after = containers(engine, "building")
+    assert after.keys() == before.keys() | {"iarnet-building-web-r1-0"}
+    assert {name: after[name] for name in before} == before
+    assert httpx.get(running.address("building") + "/passwd").is_success
+
+
+def test_a_clean_stop_in_the_middle_leaves_no_process_and_the_change_goes_on(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    source = application(repositories / "stopped", component("web", SLOW, kind="web", ports="[8080]"))
+    running.ok("deploy", source.url, "--name", "stopped", "--detach")
+    until(lambda: runs(engine, "iarnet-stopped-web-r1-0"), "it starts")
+    before = containers(engine, "stopped")
+    assert running.process
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    temporal = psutil.Process(json.loads((running.data / "temporal" / "temporal.json").read_text())["pid"])
+    began = time.monotonic()
+    assert running.down() == 0
+    print(f"a clean stop with a deployment under way took {time.monotonic() - began:.2f} s")
+    assert not [p for p in (*children, temporal) if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    running.up()
+    say_go(engine, "iarnet-stopped-web-r1-0")
+    assert ended(running, "stopped")["status"] == "succeeded"
+    assert containers(engine, "stopped") == before
+
+
+def test_the_embedded_temporal_is_started_again(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    source = application(repositories / "temporal", component("web", SLOW, kind="web", ports="[8080]"))
+    running.ok("deploy", source.url, "--name", "temporal", "--detach")
+    until(lambda: runs(engine, "iarnet-temporal-web-r1-0"), "it starts")
+    before = containers(engine, "temporal")
+    record = running.data / "temporal" / "temporal.json"
+    first = json.loads(record.read_text())
+    psutil.Process(first["pid"]).send_signal(signal.SIGKILL)
+    second = until(
+        lambda: (now := json.loads(record.read_text() or "{}")).get("pid") not in (None, first["pid"]) and now,
+        "another server runs",
+    )
+    assert (second["port"], second["ui_port"]) == (first["port"], first["ui_port"])
+    say_go(engine, "iarnet-temporal-web-r1-0")
+    until(lambda: running.api("GET", "/api/v1/apps/temporal").status_code == 200, "the API answers")
+    assert ended(running, "temporal")["status"] == "succeeded"
+    assert containers(engine, "temporal") == before
+    running.ok("stop", "temporal")
+
+
+def test_killing_both_the_node_and_its_temporal_loses_nothing(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    source = application(repositories / "both", component("web", SLOW, kind="web", ports="[8080]"))
+    running.ok("deploy", source.url, "--name", "both", "--detach")
+    until(lambda: runs(engine, "iarnet-both-web-r1-0"), "it starts")
+    before = containers(engine, "both")
+    server_pid = json.loads((running.data / "temporal" / "temporal.json").read_text())["pid"]
+    running.kill()
+    psutil.Process(server_pid).send_signal(signal.SIGKILL)
+    revived(running, "both", "killed with its Temporal")
+    say_go(engine, "iarnet-both-web-r1-0")
+    assert ended(running, "both")["status"] == "succeeded"
+    assert containers(engine, "both") == before
+
+
+def test_a_second_node_on_the_same_data_is_refused(running: NodeProcess) -> None:
+    assert running.process
+    second = running.cli("--json", "up")
+    assert second.code == 5
+    error = json.loads(second.err)["error"]
+    assert error["code"] == "AlreadyExists"
+    assert str(running.process.pid) in error["message"]
+    assert str(running.data) in error["message"]
+    assert "data_dir" in error["hint"]
+    assert running.api("GET", "/api/v1/apps").status_code == 200, "the first is not disturbed"
+
+
+def test_three_kills_in_a_row_still_end_in_one_application(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
+) -> None:
+    slow = component("web", SLOW, kind="web", ports="[8080]", needs="[first]")
+    source = application(repositories / "thrice", server("first", publish="false"), slow)
+    running.ok("deploy", source.url, "--name", "thrice", "--detach")
+    for _ in range(3):
+        running.kill()
+        running.up()
+    until(lambda: runs(engine, "iarnet-thrice-web-r1-0"), "the slow one starts")
+    say_go(engine, "iarnet-thrice-web-r1-0")
+    assert ended(running, "thrice")["status"] == "succeeded"
+    assert sorted(containers(engine, "thrice")) == ["iarnet-thrice-first-r1-0", "iarnet-thrice-web-r1-0"]

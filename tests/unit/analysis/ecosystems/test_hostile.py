@@ -1,0 +1,84 @@
+"""Whatever is in the files: an answer, within a bounded time, and never an error."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iarnet.analysis.base import Ecosystem
+from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
+from tests.unit.analysis.ecosystems.recognising import ask
+
+MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.cfg", "setup.py", ".python-version",
+             "runtime.txt",
+             "package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml", ".nvmrc", "angular.json", "next.config.js",
+             "go.mod", "pom.xml", "build.gradle", "settings.gradle", "hugo.toml", "_config.yml", "Gemfile",
+             "src/main/resources/application.properties", "prisma/schema.prisma")  # fmt: skip
+SOURCES = ("main.py", "manage.py", "index.js", "src/server.ts", "main.go", "src/main/java/App.java", "index.html")
+WORDS = ("os.environ[", "process.env.", "import ", "from . import ", "app = FastAPI()", "def create_app():\n",
+         ".listen(",
+         '"', "'", "{", "}", "(", ")", "[", "]", "\n", " ", "=", ":", "8080", "PORT", "${", "<a>", "<!DOCTYPE", 
+         "package main\n", "func main() {", "os.Getenv(", "[project]\n", "dependencies", "\\", "`", "// ", "# ",
+         "-r ", "../",
+         "\x00", "é", "\ud7ff")  # fmt: skip
+TEXT = st.one_of(st.text(max_size=300), st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
+
+BOMBS = {
+    "pyproject.toml": ["a = " + "[" * 50_000, "a" + ".a" * 50_000 + " = 1", "[" + "a." * 50_000 + "a]"],
+    "package.json": ["[" * 100_000, '{"a":' * 100_000, '{"scripts": {"start": "' + "serve a:" * 20_000 + '"}}'],
+    "pom.xml": ["<a>" * 90_000, "<a " + "b='c' " * 40_000 + "/>", '<!DOCTYPE l [<!ENTITY a "b">]><l>&a;</l>'],
+    "main.py": ["(" * 5000, "-" * 100_000 + "1", "environ" + ".b" * 60_000, "x = " + "not " * 40_000 + "1"],
+    "requirements.txt": ["-r requirements.txt\n" * 1000, "a" * 500_000, "git+" * 50_000],
+    "go.mod": ["require " * 50_000, "replace a => " + "../" * 50_000, "module " + "a/" * 50_000],
+}
+FILLERS = ("a", "\n", " ", '"', "(", "{", "=", "env", "port", "a b ", "a=", "`env:", "$" + "{", "os.Getenv(",
+           "app.listen(",
+           "process.env.", "const {", "port = ", "config.get(", "@Value(", "from .", "import ", "languageVersion",
+           'x := os.Getenv("A")\n', 'A: z.a\n', "<module>", "\n- ", "serve ")  # fmt: skip
+FILLED = ("main.py", "requirements.txt", "setup.cfg", "index.js", "package.json", "pnpm-workspace.yaml",
+          "vite.config.js", "main.go", "go.mod", "App.java", "build.gradle",
+          "src/main/resources/application.yml", "pom.xml")  # fmt: skip
+
+
+@pytest.mark.parametrize("ecosystem", ECOSYSTEMS, ids=lambda e: e.name)
+@settings(max_examples=150, deadline=None)
+@given(
+    manifests=st.dictionaries(st.sampled_from(MANIFESTS), TEXT, min_size=1, max_size=5),
+    sources=st.dictionaries(st.sampled_from(SOURCES), TEXT, max_size=3),
+    start=st.none() | TEXT,
+)
+def test_any_text_gets_an_answer(
+    ecosystem: Ecosystem, manifests: dict[str, str], sources: dict[str, str], start: str | None
+) -> None:
+    profile = ask(ecosystem, {**manifests, **sources}, start=start)
+    assert profile is None or profile.language
+
+
+BASE = {"requirements.txt": "", "main.py": "print(1)", "package.json": "{}", "go.mod": "module a\n",
+        "main.go": "package main\n",        "pom.xml": "<p/>"}  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_do_not_go_off(name: str) -> None:
+    for text in BOMBS[name]:
+        assert everybody({**BASE, name: text})
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("name", FILLED)
+def test_a_large_file_of_one_thing_takes_no_longer_than_it_should(name: str) -> None:
+    for filler in FILLERS:
+        assert everybody({**BASE, name: filler * (190_000 // len(filler))})
+
+
+def everybody(files: dict[str, str]) -> bool:
+    profiles = [ask(ecosystem, files) for ecosystem in ECOSYSTEMS]
+    return all(profile is None or profile.language for profile in profiles)
+
+
+def test_a_thousand_files_are_not_all_read() -> None:
+    files = {"requirements.txt": "", "main.py": "print(1)"}
+    files |= {f"pkg{n // 50}/m{n}.py": "import os\nX = os.environ['A']\n" for n in range(1500)}
+    profile = ask(ECOSYSTEMS[0], files)
+    assert profile
+    assert profile.env == ()
