@@ -11,6 +11,7 @@ from iarnet.providers.base import ImageSource, Provider, Providers
 from iarnet.store.base import Store
 
 _LAST_LINES = 30
+_LONGEST_LINE = 2000
 
 
 class Deploying:
@@ -79,6 +80,6 @@ class Deploying:
 async def _last_lines(provider: Provider, name: str) -> tuple[str, ...]:
     """What a dead instance said last; a provider that can't tell has nothing to add to the error."""
     try:
-        return tuple([line.text async for line in provider.logs(name, LogQuery(tail=_LAST_LINES))])
+        return tuple([line.text[:_LONGEST_LINE] async for line in provider.logs(name, LogQuery(tail=_LAST_LINES))])
     except IarnetError:
         return ()

@@ -24,10 +24,17 @@ from iarnet.errors import IarnetError, error_from
 from iarnet.models.change import Failure
 from iarnet.secrets.base import Secrets
 
+_PATIENCE = 6
+_SURPRISES = 3
 
-def application_error(error: IarnetError) -> ApplicationError:
-    """Typed by the error's code, with its details; retried only when the error says so."""
-    return ApplicationError(error.message, error.details(), type=error.code, non_retryable=not error.retryable)
+
+def application_error(error: IarnetError, attempt: int = 1) -> ApplicationError:
+    """Typed by the error's code, with its details; retried only when the error says so, and not for ever.
+
+    The bound is here and not in the retry policy, which also counts the attempts that a killed node has cost.
+    """
+    final = not error.retryable or attempt >= _PATIENCE
+    return ApplicationError(error.message, error.details(), type=error.code, non_retryable=final)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -47,7 +54,8 @@ def failure_of(error: BaseException) -> Failure:
 
 def typed(failure: Failure) -> ApplicationError:
     """What a run fails with: red in the web UI, with the code as its type."""
-    component = f"{failure.component}: " if failure.component else ""
+    named = not failure.component or failure.message.startswith(failure.component)
+    component = "" if named else f"{failure.component}: "
     details = failure.model_dump(mode="json")
     return ApplicationError(f"{component}{failure.message}", details, type=failure.code, non_retryable=True)
 
@@ -109,7 +117,15 @@ class _Inbound(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except IarnetError as error:
             activity.logger.info("refused: %s", error.code)
-            raise application_error(self._redacted(error)) from None
+            raise application_error(self._redacted(error), activity.info().attempt) from None
+        except FailureError:
+            raise
+        except Exception as error:
+            # A mistake of ours: worth another try or two, but not an hour of them.
+            if activity.info().attempt < _SURPRISES:
+                raise
+            message = self._secrets.redact(str(error))
+            raise ApplicationError(message, type=type(error).__name__, non_retryable=True) from error
 
     def _redacted(self, error: IarnetError) -> IarnetError:
         clean = self._secrets.redact

@@ -46,14 +46,17 @@ def _options(
     return options
 
 
+# How often the node may be killed under one activity; errors have a bound of their own (`activities.failures`).
+_CRASHES = 30
+
 RECORD = _options(10, 8, heartbeat=False)
-SOURCE = _options(600, 4)
-ANALYZE = _options(120, 2)
-PREPARE = _options(60, 3)
-BUILD = _options(3600, 3, absent_s=1800)
-DEPLOY = _options(1800, 4)
-REMOVE = _options(120, 6)
-MEND = _options(1800, 3)
+SOURCE = _options(600, _CRASHES)
+ANALYZE = _options(120, _CRASHES)
+PREPARE = _options(60, _CRASHES)
+BUILD = _options(3600, _CRASHES, absent_s=1800)
+DEPLOY = _options(1800, _CRASHES)
+REMOVE = _options(120, _CRASHES)
+MEND = _options(1800, _CRASHES)
 # A watch has nothing better to do than to wait until somebody can do it.
 WATCH = _options(10, 0, heartbeat=False, absent_s=None)
 # Every restart of the node is an attempt more, and must not make the next one come later.

@@ -8,6 +8,7 @@ from activities.placing import Placing
 from iarnet.models.change import AnalyzeRequest, AnalyzeResult
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.reaching import on_node
 
 
 @workflow.defn
@@ -19,10 +20,6 @@ class AnalyzeApp:
         require_id(f"analyze.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
         found_by(app=request.app, node=node)
-        return await workflow.execute_activity_method(
-            Analyzing.analyze_source,
-            request,
-            task_queue=node_queue(node),
-            summary="find components and edges",
-            **ANALYZE,
+        return await on_node(
+            node_queue(node), Analyzing.analyze_source, request, summary="find components and edges", options=ANALYZE
         )

@@ -33,6 +33,7 @@ from workflows.ending import stop_if_cancelled, undisturbed, was_cancelled
 from workflows.execution import Execution
 from workflows.identity import require_id
 from workflows.progress import Story
+from workflows.reaching import on_node
 
 _DOING = {"deploy": "deploying", "stop": "stopping", "delete": "deleting"}
 
@@ -99,34 +100,34 @@ class Change:
         queue = node_queue(deployment.node)
         if self._request.fetch or self._request.git:
             self._step("importing")
-            imported = await workflow.execute_activity_method(
+            imported = await on_node(
+                queue,
                 Sourcing.import_source,
                 ImportRequest(app=self._request.app, git=self._request.git),
-                task_queue=queue,
                 summary="fetch the code",
-                **SOURCE,
+                options=SOURCE,
             )
             commit = imported.commit
         else:
             commit = ""
         self._step("analysing")
-        await workflow.execute_activity_method(
+        await on_node(
+            queue,
             Analyzing.analyze_source,
             AnalyzeRequest(app=self._request.app, commit=commit),
-            task_queue=queue,
             summary="find components and edges",
-            **ANALYZE,
+            options=ANALYZE,
         )
 
     async def _prepare(
         self, deployment: Deployment, request: ChangeRequest, kind: ChangeKind, compensation: bool = False
     ) -> Plan:
-        return await workflow.execute_activity_method(
+        return await on_node(
+            node_queue(deployment.node),
             Planning.prepare_change,
             Prepare(deployment=deployment, request=request, kind=kind, compensation=compensation),
-            task_queue=node_queue(deployment.node),
             summary="plan, place, reserve",
-            **PREPARE,
+            options=PREPARE,
         )
 
     async def _execute(self, plan: Plan, deployment: Deployment) -> None:
@@ -191,7 +192,8 @@ class Change:
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float
     ) -> ChangeResult:
         self.story.ended(status, failure)
-        result = await workflow.execute_activity_method(
+        result = await on_node(
+            node_queue(deployment.node),
             Recording.finish_change,
             Outcome(
                 deployment=deployment,
@@ -202,9 +204,8 @@ class Change:
                 notes=self._plan.notes if self._plan else (),
                 duration_s=duration_s,
             ),
-            task_queue=node_queue(deployment.node),
             summary=f"record: {status}",
-            **RECORD,
+            options=RECORD,
         )
         await self._leave_to_watch(status)
         if failure:
@@ -243,12 +244,12 @@ class Change:
         return tuple(sorted({op.component for op in plan.operations if op.component})) or ("-",)
 
     async def _forget(self, deployment: Deployment) -> None:
-        await workflow.execute_activity_method(
+        await on_node(
+            node_queue(deployment.node),
             Sourcing.forget_source,
             self._request,
-            task_queue=node_queue(deployment.node),
             summary="remove sources, images and secrets",
-            **REMOVE,
+            options=REMOVE,
         )
 
 

@@ -13,6 +13,7 @@ from activities.options import BUILD, DEPLOY, REMOVE, Options
 from iarnet.models.change import ComponentPhase
 from iarnet.models.plan import Operation, Plan
 from iarnet.models.work import Effect
+from workflows.reaching import on_node
 
 OnPhase = Callable[[Operation, ComponentPhase], None]
 
@@ -70,9 +71,7 @@ class Execution:
     async def _effect(self, operation: Operation) -> None:
         effect = Effect(app=self._plan.app, deployment_id=self._deployment_id, epoch=self._epoch, operation=operation)
         method, options = _METHODS[operation.kind]
-        await workflow.execute_activity_method(
-            method, effect, task_queue=operation.queue, summary=_summary(operation), **options
-        )
+        await on_node(operation.queue, method, effect, summary=_summary(operation), options=options)
 
 
 _METHODS: dict[str, tuple[Any, Options]] = {

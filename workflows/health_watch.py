@@ -44,6 +44,7 @@ class HealthWatch:
         self._pending: dict[str, ProviderEvent] = {e.instance.name: e for e in state.pending}
         self._lost: set[str] = set(state.lost)
         self._heal: ChangeRequest | None = state.heal
+        self._asked: set[str] = set()
         self._ended = False
         # In the order in which they began: the order in which they are cancelled must be the same in a replay.
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -97,7 +98,13 @@ class HealthWatch:
         targets = await workflow.execute_activity_method(
             Watching.targets, args=[self._app, request.component], task_queue=QUEUE, **RECORD
         )
-        ended = await asyncio.gather(*(self._restart(mend) for mend in targets))
+        # Its end is what was asked for, and no reason to restart it once more.
+        asked = {mend.instance for mend in targets} - self._asked
+        self._asked |= asked
+        try:
+            ended = await asyncio.gather(*(self._restart(mend) for mend in targets))
+        finally:
+            self._asked -= asked
         failed = [mend for mend, mended in zip(targets, ended, strict=True) if mended.outcome == "failed"]
         if failed:
             detail = next(mended.detail for mended in ended if mended.outcome == "failed")
@@ -119,10 +126,12 @@ class HealthWatch:
         return self._ended or unguarded or bool(self._free()) or self._may_change() or self._may_renew()
 
     def _free(self) -> list[ProviderEvent]:
-        held = {component for hold in self._holds.values() for component in hold.components}
-        return [
-            e for name, e in self._pending.items() if name not in self._tasks and e.instance.component not in held
-        ]
+        held = self._held()
+        busy = self._tasks.keys() | self._asked
+        return [e for name, e in self._pending.items() if name not in busy and e.instance.component not in held]
+
+    def _held(self) -> set[str]:
+        return {component for hold in self._holds.values() for component in hold.components}
 
     def _may_change(self) -> bool:
         return self._heal is not None and not self._holds and _CHANGE not in self._tasks
@@ -177,6 +186,7 @@ class HealthWatch:
         while (pause := self._pause(instance.name)) is not None:
             if pause:
                 await asyncio.sleep(pause)
+            await workflow.wait_condition(lambda: instance.component not in self._held())
             mended = await self._restart(mend)
             if mended.outcome == "gone":
                 self._heal = self._heal or ChangeRequest(app=self._app, cause="heal", fetch=False)
@@ -184,18 +194,24 @@ class HealthWatch:
                 self._give_back(instance.name)
             if mended.outcome != "failed":
                 return
-        await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **WATCH)
+        await self._give_up(mend)
 
     def _pause(self, name: str) -> float | None:
         """Seconds until the next restart of this instance; None when its budget is spent. Takes one of the budget."""
         now = workflow.time()
         before = self._restarts.get(name, Restarts(instance=name))
         recent = tuple(t for t in before.times if now - t < _WINDOW_S)
-        if len(recent) >= _BUDGET:
-            self._restarts[name] = before.model_copy(update={"times": recent, "given_up": True})
+        if before.given_up or len(recent) >= _BUDGET:
             return None
         self._restarts[name] = Restarts(instance=name, times=(*recent, now))
         return float(2 ** (len(recent) - 1)) if recent else 0.0
+
+    async def _give_up(self, mend: Mend) -> None:
+        """Said once, until a change gives it another chance."""
+        spent = self._restarts.get(mend.instance, Restarts(instance=mend.instance))
+        if not spent.given_up:
+            self._restarts[mend.instance] = spent.model_copy(update={"given_up": True})
+            await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **WATCH)
 
     def _give_back(self, name: str) -> None:
         """Nothing was wrong after all: it costs nothing of the budget. A release may have cleared it meanwhile."""
@@ -261,7 +277,7 @@ class HealthWatch:
 
     def _details(self) -> str:
         """Markdown for the web UI."""
-        held = sorted({component for hold in self._holds.values() for component in hold.components})
+        held = sorted(self._held())
         lines = [f"**{self._app}** is watched" + (f"; a change holds {', '.join(held)}" if held else ""), ""]
         if self._lost:
             lines += [f"lost: {', '.join(sorted(self._lost))}", ""]

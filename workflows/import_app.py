@@ -8,6 +8,7 @@ from activities.sourcing import Sourcing
 from iarnet.models.change import ImportRequest, ImportResult
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.reaching import on_node
 
 
 @workflow.defn
@@ -19,6 +20,6 @@ class ImportApp:
         require_id(f"import.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
         found_by(app=request.app, node=node)
-        return await workflow.execute_activity_method(
-            Sourcing.import_source, request, task_queue=node_queue(node), summary="fetch the code", **SOURCE
+        return await on_node(
+            node_queue(node), Sourcing.import_source, request, summary="fetch the code", options=SOURCE
         )

@@ -12,6 +12,7 @@ from iarnet.models.plan import Plan
 from iarnet.models.work import Prepare
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.reaching import on_node
 
 
 @workflow.defn
@@ -25,31 +26,31 @@ class PlanChange:
         found_by(app=request.app, cause=request.cause, node=node)
         if request.revision is None:
             await self._bring_code(request, node)
-        return await workflow.execute_activity_method(
+        return await on_node(
+            node_queue(node),
             Planning.prepare_change,
             Prepare(deployment=_nothing(request, node), request=request, dry_run=True),
-            task_queue=node_queue(node),
             summary="plan and place",
-            **PREPARE,
+            options=PREPARE,
         )
 
     async def _bring_code(self, request: ChangeRequest, node: str) -> None:
         commit = ""
         if request.fetch or request.git:
-            imported = await workflow.execute_activity_method(
+            imported = await on_node(
+                node_queue(node),
                 Sourcing.import_source,
                 ImportRequest(app=request.app, git=request.git),
-                task_queue=node_queue(node),
                 summary="fetch the code",
-                **SOURCE,
+                options=SOURCE,
             )
             commit = imported.commit
-        await workflow.execute_activity_method(
+        await on_node(
+            node_queue(node),
             Analyzing.analyze_source,
             AnalyzeRequest(app=request.app, commit=commit),
-            task_queue=node_queue(node),
             summary="find components and edges",
-            **ANALYZE,
+            options=ANALYZE,
         )
 
 

@@ -99,9 +99,9 @@ def _details(progress: Progress) -> str:
         lines += [f"**{progress.failure.code}**: {progress.failure.message} _{progress.failure.hint}_", ""]
         lines += ["```", *progress.failure.log[-15:], "```", ""] if progress.failure.log else []
     if progress.components:
-        lines += [_cells("component", "state", "because", "on", "instance"), "|---" * 5 + "|"]
+        lines += [_cells("component", "state", "because", "on"), "|---" * 4 + "|"]
         lines += [
-            _cells(c.component, f"{_MARK.get(c.phase, '⏳')} {c.phase}", c.detail, c.provider_id, c.instance)
+            _cells(c.component, f"{_MARK.get(c.phase, '⏳')}\u00a0{c.phase}", c.detail, c.provider_id)
             for c in progress.components
         ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from iarnet.models.change import SelectRequest
 from iarnet.models.placement import Placement
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.reaching import on_node
 
 
 @workflow.defn
@@ -20,10 +21,6 @@ class SelectProviders:
         require_id(f"select.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
         found_by(app=request.app, node=node)
-        return await workflow.execute_activity_method(
-            Planning.select_providers,
-            request,
-            task_queue=node_queue(node),
-            summary="filter, score, choose",
-            **PREPARE,
+        return await on_node(
+            node_queue(node), Planning.select_providers, request, summary="filter, score, choose", options=PREPARE
         )

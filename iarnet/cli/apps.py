@@ -107,7 +107,10 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
         session.show.text(f"{warning['severity']}: {warning['message']}{_place(warning)}", style="yellow")
     failure = (found["deployment"] or {}).get("failure")
     if failure:
-        session.show.text(f"last change failed: {failure['message']}  [{failure['code']}]", style="red")
+        who = f"{failure['component']}: " if failure["component"] else ""
+        session.show.text(f"last change failed: {who}{failure['message']}  [{failure['code']}]", style="red")
+        for line in failure["log"]:
+            session.show.text(f"  | {line}", style="dim")
         session.show.text(f"  hint: {failure['hint'] or f'`iarnet retry {app}` when it is fixed'}")
     return None
 

@@ -50,7 +50,12 @@ def capabilities(demands: Sequence[Demand], state: ProviderState) -> str | None:
 
 
 def resources(demands: Sequence[Demand], state: ProviderState) -> str | None:
-    """Memory, storage and GPU must fit; CPU is scored instead, because its use flickers."""
+    """Memory, storage and GPU must fit; CPU is scored instead, because its use flickers, unless one instance asks for
+    more cores than there are."""
+    cores = state.capacity.total.cpu_millis
+    for demand in demands:
+        if demand.resources.cpu_millis > cores:
+            return f"{demand.component} wants {demand.resources.cpu_millis / 1000:g} cores, it has {cores / 1000:g}"
     wanted = sum((d.resources * d.replicas for d in demands), Resources())
     has = free(state)
     short = [

@@ -19,6 +19,7 @@ STOP_S = 10
 """From SIGTERM to SIGKILL."""
 
 _PIDS = 512
+_BURST_MILLIS = 1000
 _LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _EXIT_CODES = {126: "a program in it can't be executed", 127: "a program was not found in the image"}
 _STATES: dict[str, InstanceState] = {
@@ -129,7 +130,10 @@ def _host_config(spec: InstanceSpec, network: str, publish_address: str) -> dict
         "Memory": memory,
         # As much memory and swap together as memory alone: no swap.
         "MemorySwap": memory,
-        "NanoCpus": spec.resources.cpu_millis * 1_000_000,
+        # What was asked for is its share when the machine is busy; when it is idle, it may use a whole core. A hard
+        # limit of the usual quarter made a database start in 4.5 s instead of 1.8.
+        "CpuShares": max(2, spec.resources.cpu_millis * 1024 // 1000),
+        "NanoCpus": max(_BURST_MILLIS, spec.resources.cpu_millis) * 1_000_000,
         "DeviceRequests": _gpus(spec.resources.gpu_millis),
         "RestartPolicy": {"Name": "no"},
         "LogConfig": _LOGS,

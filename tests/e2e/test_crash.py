@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.contract.docker_engine import IMAGE, swept
-from tests.e2e.busybox import application, component, server, worker
+from tests.e2e.busybox import application, component, described, server, worker
 from tests.e2e.harness import NodeProcess, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -121,10 +121,8 @@ def test_a_deployment_goes_on_during_a_build(
     dockerfile = f"FROM {IMAGE}\nRUN sleep 6\nCMD httpd -f -p 8080 -h /etc\nEXPOSE 8080\n"
     source = application(repositories / "building", worker("other"))
     source.write("web/Dockerfile", dockerfile)
-    built = (
-        "  web:\n    build: web\n    dockerfile: Dockerfile\n    kind: web\n    ports: [8080]\n    publish: true\n"
-    )
-    source.write("iarnet.yaml", (source.path / "iarnet.yaml").read_text() + built).commit()
+    built = "web", "  web: {build: web, dockerfile: Dockerfile, kind: web, ports: [8080], publish: true}\n"
+    source.write("iarnet.yaml", described(worker("other"), built)).commit()
     running.ok("deploy", source.url, "--name", "building", "--detach")
 
     def builds() -> bool:

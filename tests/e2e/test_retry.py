@@ -79,7 +79,7 @@ def test_what_ended_is_red_and_explained_and_a_retry_resumes_there(
     failure = last_failure(running, "torn")
     assert failure["applicationFailureInfo"]["type"] == "InstanceExited"
     assert failure["applicationFailureInfo"]["nonRetryable"] is True
-    assert failure["message"].startswith("api: ")
+    assert failure["message"].startswith("api ended with exit code 1")
     deployment = newest(running, "torn")
     assert (deployment["status"], deployment["failure"]["component"]) == ("failed", "api")
     assert {"reading the ledger", "the ledger is torn"} <= set(deployment["failure"]["log"])

@@ -1,0 +1,34 @@
+"""Work that one node alone can do."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType
+
+from activities.options import Options
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+async def on_node(
+    queue: str, method: Callable[[Any, A], Awaitable[R]], argument: A, *, summary: str, options: Options
+) -> R:
+    """Once more when nobody took it up in time: the node may have been down together with us, and be back as we are.
+
+    The second time is final, and read as `NodeUnreachable`.
+    """
+    try:
+        return await _execute(queue, method, argument, summary, options)
+    except ActivityError as error:
+        cause = error.cause
+        if not (isinstance(cause, TimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START):
+            raise
+    return await _execute(queue, method, argument, summary, options)
+
+
+async def _execute(
+    queue: str, method: Callable[[Any, A], Awaitable[R]], argument: A, summary: str, options: Options
+) -> R:
+    return await workflow.execute_activity_method(method, argument, task_queue=queue, summary=summary, **options)
