@@ -3,22 +3,8 @@
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    FailureError,
-    TimeoutError,
-    TimeoutType,
-    is_cancelled_exception,
-)
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    ExecuteWorkflowInput,
-    Interceptor,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-)
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, TimeoutType
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from iarnet.errors import IarnetError, error_from
 from iarnet.models.change import Failure
@@ -34,7 +20,8 @@ def application_error(error: IarnetError, attempt: int = 1) -> ApplicationError:
     The bound is here and not in the retry policy, which also counts the attempts that a killed node has cost.
     """
     final = not error.retryable or attempt >= _PATIENCE
-    return ApplicationError(error.message, error.details(), type=error.code, non_retryable=final)
+    message = _told(error.message, error.hint)
+    return ApplicationError(message, error.details(), type=error.code, non_retryable=final)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -56,8 +43,13 @@ def typed(failure: Failure) -> ApplicationError:
     """What a run fails with: red in the web UI, with the code as its type."""
     named = not failure.component or failure.message.startswith(failure.component)
     component = "" if named else f"{failure.component}: "
-    details = failure.model_dump(mode="json")
-    return ApplicationError(f"{component}{failure.message}", details, type=failure.code, non_retryable=True)
+    message = _told(component + failure.message, failure.hint)
+    return ApplicationError(message, failure.model_dump(mode="json"), type=failure.code, non_retryable=True)
+
+
+def _told(message: str, hint: str) -> str:
+    """Both, because Temporal's own tools show the message alone."""
+    return f"{message.removesuffix('.')}. {hint}" if hint else message
 
 
 def _failure(error: IarnetError) -> Failure:
@@ -84,27 +76,13 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 class FailureInterceptor(Interceptor):
-    """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message; and an activity's
-    failure that ends a run to one of the run's own: the list of runs alone says what went wrong."""
+    """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next, self._secrets)
-
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        return _Run
-
-
-class _Run(WorkflowInboundInterceptor):
-    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
-        try:
-            return await super().execute_workflow(input)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            raise typed(failure_of(error)) from None
 
 
 class _Inbound(ActivityInboundInterceptor):
@@ -121,18 +99,19 @@ class _Inbound(ActivityInboundInterceptor):
         except FailureError:
             raise
         except Exception as error:
-            # A mistake of ours: worth another try or two, but not an hour of them.
-            if activity.info().attempt < _SURPRISES:
-                raise
+            # A mistake of ours: worth another try or two, but not an hour of them. Only what is redacted goes into
+            # the history; where it happened is in the log.
+            activity.logger.exception("unexpected")
+            final = activity.info().attempt >= _SURPRISES
             message = self._secrets.redact(str(error))
-            raise ApplicationError(message, type=type(error).__name__, non_retryable=True) from error
+            raise ApplicationError(message, type=type(error).__name__, non_retryable=final) from None
 
     def _redacted(self, error: IarnetError) -> IarnetError:
         clean = self._secrets.redact
         return type(error)(
             clean(error.message),
-            where=error.where,
-            hint=error.hint,
+            where=clean(error.where),
+            hint=clean(error.hint),
             component=error.component,
             log=tuple(clean(line) for line in error.log),
         )

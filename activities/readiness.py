@@ -12,17 +12,21 @@ from iarnet.providers.base import Provider
 _FIRST_S = 0.02
 _LONGEST_S = 0.5
 _JOB_LIMIT_S = 1500.0
+# What can't be asked is ready once it has run for so long: a program that lacks something ends sooner.
+_STEADY_S = 1.0
 
 
 async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) -> Instance:
     """The instance, once it meets `goal`. Raises `InstanceExited`, `NotReady`.
 
     Probes densely at first and ever less often, so that a quick start is noticed at once and a slow one costs little.
+    What has no health check is healthy when it has run for a second.
     """
     check = spec.health or HealthCheck(type="none")
     deadline = time.monotonic() + (_JOB_LIMIT_S if goal == "completed" else check.start_period_s)
     pause = _FIRST_S
     last = ProbeResult(ready=False, detail="never probed")
+    running_since = 0.0
     while True:
         instance = await provider.inspect(spec.name)
         if instance is None:
@@ -34,8 +38,9 @@ async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) ->
         if instance.state == "exited" or (goal == "started" and instance.state == "running"):
             return instance
         if goal == "healthy" and instance.state == "running":
+            running_since = running_since or time.monotonic()
             last = await provider.probe(spec.name, check)
-            if last.ready:
+            if last.ready and (check.type != "none" or time.monotonic() - running_since > _STEADY_S):
                 return instance
         if time.monotonic() > deadline:
             raise _late(spec, check, goal, last)

@@ -18,6 +18,7 @@ from iarnet.models.change import ChangeRequest
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.work import Attach, Batch, HealthWatchState, Mend, Mended
 from iarnet.providers.base import Provider, Providers
+from iarnet.secrets.base import Secrets
 from iarnet.store.base import Clock, Store
 
 
@@ -30,11 +31,20 @@ class Monitors(Protocol):
 
 
 class Watching:
-    def __init__(self, store: Store, providers: Providers, monitors: Monitors, client: Client, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        providers: Providers,
+        monitors: Monitors,
+        client: Client,
+        secrets: Secrets,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._providers = providers
         self._monitors = monitors
         self._client = client
+        self._secrets = secrets
         self._clock = clock
 
     @activity.defn
@@ -66,8 +76,10 @@ class Watching:
             except NotFound:
                 return Mended(outcome="gone")
             except InstanceFailed as error:
-                await self._tell(mend.app, mend.component, mend.instance, "instance.restart-failed", error.message)
-                return Mended(outcome="failed", detail=error.message)
+                # It repeats what the instance's own check has printed.
+                why = self._secrets.redact(error.message)
+                await self._tell(mend.app, mend.component, mend.instance, "instance.restart-failed", why)
+                return Mended(outcome="failed", detail=why)
             await self._tell(
                 mend.app,
                 mend.component,

@@ -132,7 +132,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IarnetError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in (RPCError, RuntimeError, WorkflowFailureError, WorkflowUpdateFailedError):
+    for kind in (RPCError, RuntimeError, ApplicationError, WorkflowFailureError, WorkflowUpdateFailedError):
         app.add_exception_handler(kind, _on_temporal)
 
 

@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from iarnet.errors import NotFound
+import structlog
+
+from iarnet.errors import IarnetError, NotFound
 from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
 from workers.monitor import ProviderMonitor
+
+
+log = structlog.get_logger()
 
 
 class NodeMonitors:
@@ -21,7 +26,10 @@ class NodeMonitors:
         """Measure it once, so that it can be placed on at once, then watch it."""
         monitor = self._make(provider)
         self._monitors[provider.info.id] = monitor
-        await monitor.measure()
+        try:
+            await monitor.measure()
+        except IarnetError as error:
+            log.warning("provider can't be measured yet", provider=provider.info.id, problem=error.message)
         self._tasks[provider.info.id] = asyncio.create_task(monitor.run())
 
     async def remove(self, provider_id: str) -> None:

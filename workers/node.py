@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from temporalio.client import Client
 
 from activities.analyzing import Analyzing
 from activities.building import Building
@@ -28,10 +29,9 @@ from iarnet import logs
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.engine import analyze
-from iarnet.builds.absent import AbsentBuilder
 from iarnet.builds.docker import DockerBuilder
+from iarnet.builds.late import LateBuilder
 from iarnet.config import Loaded, Settings
-from iarnet.models.provider import ProviderHealth, ProviderRegistration
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
@@ -39,12 +39,13 @@ from iarnet.secrets.sealed import SealedSecrets
 from iarnet.sources.git import GitSources, SourceLimits
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from workers import data_directory, former, pools, replaying, temporal
+from workers import data_directory, former, mode, pools, replaying, temporal
+from workers.attaching import Attachments
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
 from workers.pools import Activities
 from workers.serving import serving
-from workers.sweep import sweep, watch_provider
+from workers.sweep import sweep
 
 log = structlog.get_logger()
 
@@ -66,33 +67,36 @@ class Adapters:
     secrets: SealedSecrets
     sources: GitSources
     providers: ProviderRegistry
-    builder: DockerBuilder | AbsentBuilder
+    builder: LateBuilder
     monitors: NodeMonitors
 
 
-def main(loaded: Loaded) -> None:
+def main(loaded: Loaded, environ: Mapping[str, str]) -> None:
     """`iarnet up`: until SIGTERM or SIGINT."""
-    with data_directory.held(loaded.settings.data_dir):
-        asyncio.run(_until_told(loaded.settings))
+    settings = mode.settled(loaded.settings, environ)
+    with data_directory.held(settings.data_dir):
+        asyncio.run(_until_told(settings))
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Node]:
-    """A node, up; it ends cleanly with the block. The data directory must be held."""
+    """A node, up; it ends cleanly with the block. The data directory must be held, and the mode be settled."""
     identity = f"{settings.node_name}@{os.getpid()}"
     async with AsyncExitStack() as stack:
         adapters = await _adapters(stack, settings)
         connected = await stack.enter_async_context(temporal.connection(settings, identity))
         client = connected.client
-        watching = Watching(adapters.store, adapters.providers, adapters.monitors, client, clock)
-        for provider in adapters.providers.all():
-            await adapters.monitors.add(provider)
+        watching = Watching(
+            adapters.store, adapters.providers, adapters.monitors, client, adapters.secrets, clock
+        )
+        attachments = _attachments(settings, adapters, client)
+        await stack.enter_async_context(attachments.looking())
         pool = pools.workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets)
         await stack.enter_async_context(pools.serving(pool))
         await former.release(client, settings.node_name, identity)
-        await sweep(client, adapters.store, watching, [p.info for p in adapters.providers.all()])
+        await sweep(client, adapters.store, watching)
         token = data_directory.token(settings.token_file)
-        services = _services(settings, adapters, connected, token)
+        services = _services(settings, adapters, attachments, connected, token)
         url = await stack.enter_async_context(serving(settings, create_app(services)))
         settings.address_file.write_text(url)
         stack.callback(settings.address_file.unlink, missing_ok=True)
@@ -142,31 +146,34 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
         ),
     )
     stack.push_async_callback(providers.aclose)
-    docker_url = await _local_docker(settings, providers)
-    for registration in await store.providers.registrations():
-        await providers.register(registration)
     monitors = NodeMonitors(partial(_monitor, settings, store))
     stack.push_async_callback(monitors.aclose)
-    builder = _builder(settings, sources, secrets, docker_url)
+    builder = LateBuilder(partial(_builder, settings, sources, secrets))
     return Adapters(store, secrets, sources, providers, builder, monitors)
 
 
-async def _local_docker(settings: Settings, providers: ProviderRegistry) -> str | None:
-    """The URL of the engine that was found."""
-    if settings.docker.host == "none":
-        return None
-    urls = (settings.docker.host,) if settings.docker.host else default_sockets(Path.home(), os.getuid())
-    for url in urls:
-        if await providers.find_docker([url]):
-            return url
-    return None
+def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Attachments:
+    return Attachments(
+        node=settings.node_name,
+        providers=adapters.providers,
+        store=adapters.store,
+        monitors=adapters.monitors,
+        builder=adapters.builder,
+        client=client,
+        docker_urls=_docker_urls(settings),
+        clock=clock,
+    )
 
 
-def _builder(
-    settings: Settings, sources: GitSources, secrets: SealedSecrets, docker_url: str | None
-) -> DockerBuilder | AbsentBuilder:
-    if docker_url is None:
-        return AbsentBuilder()
+def _docker_urls(settings: Settings) -> tuple[str, ...]:
+    """Where this machine's engine may be."""
+    if not mode.looks_for_docker(settings):
+        log.info("no Docker of this machine is used", mode=settings.mode, docker_host=settings.docker.host)
+        return ()
+    return (settings.docker.host,) if settings.docker.host else default_sockets(Path.home(), os.getuid())
+
+
+def _builder(settings: Settings, sources: GitSources, secrets: SealedSecrets, docker_url: str) -> DockerBuilder:
     builds = settings.builds
     return DockerBuilder(
         docker_url,
@@ -234,23 +241,9 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
     )
 
 
-def _services(settings: Settings, adapters: Adapters, connected: temporal.Connection, token: str) -> Services:
-    async def add_provider(registration: ProviderRegistration) -> ProviderHealth:
-        """Registered only when it answers; a row alone would be a provider that never worked."""
-        health = await adapters.providers.try_out(registration)
-        if health.reachable:
-            await adapters.store.providers.register(registration)
-            provider = await adapters.providers.register(registration)
-            await adapters.monitors.add(provider)
-            await watch_provider(connected.client, provider.info)
-        return health
-
-    async def remove_provider(provider_id: str) -> None:
-        await connected.client.get_workflow_handle(f"provider.{provider_id}").signal("end")
-        await adapters.monitors.remove(provider_id)
-        await adapters.store.providers.unregister(provider_id)
-        await adapters.providers.forget(provider_id)
-
+def _services(
+    settings: Settings, adapters: Adapters, attachments: Attachments, connected: temporal.Connection, token: str
+) -> Services:
     return Services(
         store=adapters.store,
         temporal=connected.client,
@@ -260,8 +253,8 @@ def _services(settings: Settings, adapters: Adapters, connected: temporal.Connec
         node=settings.node_name,
         namespace=settings.temporal.namespace,
         clock=clock,
-        add_provider=add_provider,
-        remove_provider=remove_provider,
+        add_provider=attachments.add,
+        remove_provider=attachments.remove,
         replay=partial(replaying.replay, connected.client),
         temporal_ui=connected.ui,
         allowed_hosts=(*settings.allowed_hosts, settings.api_address.host),

@@ -19,6 +19,7 @@ from activities.options import QUEUE, builds_queue, node_queue, watches_queue
 from iarnet.secrets.base import Secrets
 from workers.catalogue import WORKFLOWS
 from workers.sandbox import runner
+from workflows.refusals import RunInterceptor
 
 _STICKY_S = 1.0
 # An activity that is cut short is taken up again after the restart: a clean stop needn't wait for it.
@@ -43,7 +44,7 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
     common: dict[str, Any] = {
         # The default hashes the code of every loaded module: 0.2 s, and 3 s where Python keeps no bytecode.
         "build_id": version("iarnet"),
-        "interceptors": [FailureInterceptor(secrets)],
+        "interceptors": [FailureInterceptor(secrets), RunInterceptor()],
         "graceful_shutdown_timeout": timedelta(seconds=_GRACE_S),
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
         "default_heartbeat_throttle_interval": timedelta(seconds=1),

@@ -21,6 +21,7 @@ DATA = HOME / "data"
 LOG = HOME / "node.log"
 SHOP = HOME / "repositories" / "shop"
 PROGRAM = Path(sys.executable).parent / "iarnet"
+CLIENT = ".venv/bin/iarnet --data-dir .iarnet/data"
 _START_S = 90.0
 _STOP_S = 30.0
 
@@ -136,9 +137,8 @@ def _print_addresses(seconds: float) -> None:
             print(f"  {app['name']}, last run:".ljust(24) + _run_page(node, run))
     print(f"  {'API and docs:'.ljust(22)}{_read('address')}/docs?token={_read('token')}")
     print(f"  {'Temporal web UI:'.ljust(22)}{node['temporal_ui']}")
-    print(
-        f"after {seconds:.0f} s. `make down` ends it; `.venv/bin/iarnet --help` lists what else there is.", flush=True
-    )
+    print(f"  {'Command line:'.ljust(22)}{CLIENT} --help")
+    print(f"after {seconds:.0f} s. `make down` ends it.", flush=True)
 
 
 def _run_page(node: dict[str, Any], run: dict[str, Any]) -> str:

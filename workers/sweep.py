@@ -1,7 +1,5 @@
 """What should run and does not: asked once, when a node starts."""
 
-from collections.abc import Iterable
-
 import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -33,10 +31,8 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
     )
 
 
-async def sweep(client: Client, store: Store, watching: Watching, providers: Iterable[ProviderInfo]) -> None:
+async def sweep(client: Client, store: Store, watching: Watching) -> None:
     """Watches of what runs, and a change with cause `recover` for an app whose change is gone."""
-    for info in providers:
-        await watch_provider(client, info)
     for app in await store.apps.list():
         if app.status in _RUNS and app.revision:
             await watching.ensure_watch(app.name)

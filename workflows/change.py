@@ -43,7 +43,8 @@ class Change:
 
     def __init__(self, kind: ChangeKind, request: ChangeRequest) -> None:
         self._kind = kind
-        self._request = request
+        # A stop that is started by hand need not say that it is one.
+        self._request = request if kind == "deploy" else request.model_copy(update={"cause": kind})
         self._plan: Plan | None = None
         self._failed: list[Operation] = []
         self.story = Story(request.app)
@@ -257,4 +258,5 @@ def _with_second(failure: Failure | None, second: Failure) -> Failure:
     """The failure of a change that could not be undone either."""
     if failure is None:
         return second.model_copy(update={"message": f"It was cancelled, and undoing it failed: {second.message}"})
-    return failure.model_copy(update={"message": f"{failure.message} Undoing it failed, too: {second.message}"})
+    first = failure.message.removesuffix(".")
+    return failure.model_copy(update={"message": f"{first}. Undoing it failed, too: {second.message}"})

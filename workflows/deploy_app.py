@@ -4,13 +4,14 @@ from temporalio import workflow
 
 from iarnet.models.change import ChangeRequest, ChangeResult, Progress
 from workflows.change import Change
+from workflows.refusals import one_input
 
 
 @workflow.defn
 class DeployApp:
     """Bring an application to a revision: import, analyse, plan, build, run the DAG, retire, or compensate."""
 
-    @workflow.init
+    @one_input
     def __init__(self, request: ChangeRequest) -> None:
         self._change = Change("deploy", request)
 

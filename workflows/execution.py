@@ -9,6 +9,7 @@ from temporalio.exceptions import is_cancelled_exception
 
 from activities.building import Building
 from activities.deploying import Deploying
+from activities.failures import failure_of
 from activities.options import BUILD, DEPLOY, REMOVE, Options
 from iarnet.models.change import ComponentPhase
 from iarnet.models.plan import Operation, Plan
@@ -27,7 +28,7 @@ _BEGUN: dict[str, ComponentPhase] = {
 
 
 class Execution:
-    """One pass over a plan. `failed` lists the operations that failed, the first first."""
+    """One pass over a plan. `failed` lists the operations that failed and may have left something, in their order."""
 
     def __init__(self, plan: Plan, deployment_id: str, epoch: int, on_phase: OnPhase) -> None:
         self._plan = plan
@@ -62,7 +63,8 @@ class Execution:
             # Also when it was cancelled: whoever waits for this one must not wait for ever.
             self._failure = self._failure or error
             if not is_cancelled_exception(error):
-                self.failed.append(operation)
+                if failure_of(error).code != "SpecMismatch":  # what is not ours is not ours to remove
+                    self.failed.append(operation)
                 self._on_phase(operation, "failed")
             return
         self._done[operation.id] = True

@@ -21,6 +21,7 @@ from iarnet.models.provider import ProviderEvent
 from iarnet.models.work import Batch, HealthWatchState, Hold, Mend, Mended, Restarts
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.refusals import one_input
 
 # Five restarts in ten minutes, the first at once, then 1 s, 2 s, 4 s … apart: a crash costs nothing, a loop little.
 _BUDGET = 5
@@ -35,7 +36,7 @@ _GUARD = "guard.holds"
 
 @workflow.defn
 class HealthWatch:
-    @workflow.init
+    @one_input
     def __init__(self, state: HealthWatchState) -> None:
         self._app = state.app
         self._holds: dict[str, Hold] = {hold.run_id: hold for hold in state.holds}

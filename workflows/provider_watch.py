@@ -8,13 +8,14 @@ from activities.watching import Watching
 from iarnet.models.work import Attach, Batch, ProviderWatchState
 from workflows.attributes import found_by
 from workflows.identity import require_id
+from workflows.refusals import one_input
 
 
 @workflow.defn
 class ProviderWatch:
     """Hears numbered batches from the node's watcher of one provider, and tells the watches of the apps concerned."""
 
-    @workflow.init
+    @one_input
     def __init__(self, state: ProviderWatchState) -> None:
         self._state = state
         self._newest = state.cursor

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from api.bodies import PlainText
 from api.deps import Given
 from api.errors import refusals
-from iarnet.errors import AlreadyExists, NotFound, ProviderRefused, ProviderUnavailable
+from iarnet.errors import AlreadyExists, Conflict, NotFound, ProviderRefused, ProviderUnavailable
 from iarnet.models.base import Value
 from iarnet.models.provider import (
     ProviderHealth,
@@ -73,7 +73,7 @@ async def get_provider(provider_id: PlainText, given: Given) -> ProviderState:
     operation_id="removeProvider",
     summary="Disconnect a provider",
     status_code=204,
-    responses=refusals(NotFound, AlreadyExists),
+    responses=refusals(NotFound, Conflict),
 )
 async def remove_provider(provider_id: PlainText, given: Given) -> None:
     await given.remove_provider(provider_id)
@@ -86,7 +86,11 @@ async def remove_provider(provider_id: PlainText, given: Given) -> None:
     responses=refusals(NotFound),
 )
 async def test_provider(provider_id: PlainText, given: Given) -> ProviderHealth:
-    return await given.providers.get(provider_id).check()
+    try:
+        provider = given.providers.get(provider_id)
+    except NotFound:
+        return (await get_provider(provider_id, given)).health  # it could not be attached: why is said there
+    return await provider.check()
 
 
 @router.get("/capacity", operation_id="getCapacity", summary="What all providers have together", responses=refusals())

@@ -33,6 +33,7 @@ OLDEST_GIT = (2, 37)
 
 def run_checks(machine: Machine) -> Iterator[Check]:
     """One after the other; each is given away as soon as it is known."""
+    yield _mode(machine)
     yield _python(machine)
     yield _git(machine)
     yield _temporal(machine)
@@ -54,6 +55,21 @@ def answers(address: str) -> bool:
         )
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
+
+
+def _mode(machine: Machine) -> Check:
+    from workers.mode import looks_for_docker, settled
+
+    try:
+        settings = settled(machine.settings, machine.environ)
+    except Missing as error:
+        return Check(name="mode", state="fail", says=error.message, fix=error.hint)
+    if settings.mode == "standalone":
+        return Check(name="mode", state="ok", says="standalone")
+    engine = f", with the engine at {settings.docker.host}" if looks_for_docker(settings) else ""
+    says = f"in a Kubernetes cluster{engine}; this version has no Kubernetes provider"
+    fix = "" if engine else "nothing runs here until a provider is connected: iarnet providers add"
+    return Check(name="mode", state="warn" if fix else "ok", says=says, fix=fix)
 
 
 def _python(_: Machine) -> Check:

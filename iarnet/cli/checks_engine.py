@@ -15,13 +15,14 @@ import httpx
 import psutil
 
 from iarnet.cli.check import WAIT_S, Check, Machine
+from iarnet.errors import Missing
 
 OLDEST_API = (1, 41)
 
 
 def engine_checks(machine: Machine) -> Iterator[Check]:
     """Engine, its networks and its clock; or why none can be reached."""
-    if machine.settings.docker.host == "none" or machine.settings.mode == "k8s":
+    if not _wanted(machine):
         yield Check(name="docker", state="ok", says="not used in this configuration")
         return
     refusals = []
@@ -33,6 +34,15 @@ def engine_checks(machine: Machine) -> Iterator[Check]:
         except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
             refusals.append((address, error))
     yield _no_engine(refusals)
+
+
+def _wanted(machine: Machine) -> bool:
+    from workers.mode import looks_for_docker, settled
+
+    try:
+        return looks_for_docker(settled(machine.settings, machine.environ))
+    except Missing:  # a mode that no node can be in
+        return False
 
 
 def _addresses(machine: Machine) -> list[str]:

@@ -31,10 +31,11 @@ def up(
     option: Options = None,
 ) -> None:
     """Start a node here, with all that it needs. Ctrl-C or SIGTERM ends it; what is deployed goes on."""
-    loaded = session_of(ctx).load(_flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
+    session = session_of(ctx)
+    loaded = session.load(_flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
     from workers.node import main as run_node
 
-    run_node(loaded)
+    run_node(loaded, session.environ)
 
 
 def config(

@@ -56,19 +56,13 @@ def _reason(group: Sequence[Demand], fitting: int, known: int) -> str:
 
 def _no_room(group: Sequence[Demand], rejections: Sequence[Rejection]) -> NoRoom:
     names = ", ".join(d.component for d in group)
-    if not rejections:
-        return NoRoom(
-            f"There is no provider for {names}.",
-            where=names,
-            component=group[0].component,
-            hint="Start Docker on this machine, or connect a provider with `iarnet providers add`.",
-        )
-    why = "; ".join(f"{r.provider_id}: {r.reason}" for r in rejections)
+    why = "; ".join(f"{r.provider_id}: {r.reason.rstrip('.')}" for r in rejections)
+    none_answers = all(r.filter == "status" for r in rejections)
     return NoRoom(
-        f"No provider can take {names}: {why}.",
+        f"No provider can take {names}: {why}." if rejections else f"There is no provider for {names}.",
         where=names,
         component=group[0].component,
-        hint="Ask for less (`--set COMPONENT.memory=128Mi`), free something, or add a provider.",
+        hint=_GET_ONE if none_answers else _ASK_LESS,
     )
 
 

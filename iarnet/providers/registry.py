@@ -62,8 +62,7 @@ class ProviderRegistry:
         if LOCAL in self._providers:
             return self._providers[LOCAL]
         for url in urls:
-            info = ProviderInfo(id=LOCAL, name="Docker on this machine", type="docker", home=self._node)
-            provider = self._docker_provider(info, Connection(url))
+            provider = self._docker_provider(local_info(self._node), Connection(url))
             if (await provider.check()).reachable:
                 self._providers[LOCAL] = provider
                 return provider
@@ -118,7 +117,7 @@ class ProviderRegistry:
         except BaseException:
             directory.cleanup()
             raise
-        return self._docker_provider(_info(given, connection, self._node), connection), directory
+        return self._docker_provider(info_of(given, self._node), connection), directory
 
     async def _connection(self, given: ProviderRegistration, directory: Path) -> Connection:
         scheme = urlsplit(given.url).scheme
@@ -157,14 +156,21 @@ class ProviderRegistry:
         )
 
 
-def _info(given: ProviderRegistration, connection: Connection, node: str) -> ProviderInfo:
+def local_info(node: str) -> ProviderInfo:
+    """What is known of this machine's engine before it has answered."""
+    return ProviderInfo(id=LOCAL, name="Docker on this machine", type="docker", home=node)
+
+
+def info_of(given: ProviderRegistration, node: str) -> ProviderInfo:
+    """What is known of a provider before it has answered."""
+    address = urlsplit(given.url)
     return ProviderInfo(
         id=given.id,
         name=given.name,
         type=given.type,
         origin=given.origin,
-        host=connection.host,
-        port=urlsplit(given.url).port or 0,
+        host=address.hostname or "localhost",
+        port=address.port or 0,
         home=node,
         labels=given.labels,
     )

@@ -9,6 +9,7 @@ import secrets
 import stat
 import string
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -54,9 +55,17 @@ class SealedSecrets:
         return cls(rows, load_key(key_file))
 
     async def check(self) -> None:
-        """Raises `InvalidConfig` when what is stored was sealed under another key."""
-        for name in (await self.names())[:1]:
+        """Raises `InvalidConfig` when what is stored was sealed under another key.
+
+        Afterwards `redact` knows all that is stored: what runs already prints values that nobody has asked for since.
+        """
+        names = await self.names()
+        for name in names[:1]:
             await self.get(name)
+        for name in names[1:]:
+            # One that is damaged is refused where it is needed.
+            with suppress(InvalidConfig):
+                await self.get(name)
 
     async def put(self, name: str, value: str) -> None:
         if not name or name != name.strip("/"):

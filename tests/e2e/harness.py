@@ -71,7 +71,9 @@ class NodeProcess:
 
     @property
     def environment(self) -> dict[str, str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("IARNET_")}
+        # With bytecode kept, as on a person's machine: without, each start compiles every module again, for seconds.
+        ours = ("IARNET_", "PYTHONDONTWRITEBYTECODE")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         first = 30000 + int(self.name[1:4], 16) * 7
         return clean | {
             "IARNET_DATA_DIR": str(self.data),

@@ -87,23 +87,23 @@ EXAMPLES = [
         "api",
         use_pages,
         lambda r: r.replace("index.html", "<h1>Field notes</h1>", "<h1>Changed</h1>"),
-        {"static-site"},
+        {"web"},
         "<h1>Changed</h1>",
     ),
     Example(
         "monorepo",
         "api",
         use_shelf,
-        lambda r: r.replace("packages/shared/index.js", " by ", " written by "),
+        lambda r: r.replace("packages/shared/index.js", ", by ", ", written by "),
         {"web", "api"},
-        "Invisible Cities written by",
+        "Invisible Cities, written by",
     ),
     Example(
         "go-hello",
         "cli",
         use_hello,
         lambda r: r.replace("main.go", 'return "Hello"', 'return "Changed"'),
-        {"go-hello"},
+        {"api"},
         "Changed!",
     ),
     Example(
@@ -113,7 +113,7 @@ EXAMPLES = [
         lambda r: r.replace(
             "src/main/java/org/example/hello/Main.java", '"GREETING", "Hello"', '"GREETING", "Changed"'
         ),
-        {"java-hello"},
+        {"api"},
         "Changed!",
     ),
 ]

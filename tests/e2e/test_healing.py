@@ -95,12 +95,16 @@ def test_what_hangs_is_restarted(
     running: NodeProcess, repositories: Path, engine: docker.APIClient, how: str
 ) -> None:
     app = f"hang-{how}"
-    before = deployed(running, repositories, app, server(health="{path: /index.html, interval: 1s, timeout: 1s}"))
+    before = deployed(
+        running, repositories, app, server(health="{path: /index.html, interval: 1s, timeout: 1s, start_period: 20s}")
+    )
     name = f"iarnet-{app}-web-r1-0"
     first = started(engine, name)
     until(lambda: httpx.get(running.address(app)).is_success, "it answers")
     if how == "stopped":
-        psutil.Process(engine.inspect_container(name)["State"]["Pid"]).send_signal(signal.SIGSTOP)
+        first_process = psutil.Process(engine.inspect_container(name)["State"]["Pid"])
+        for process in (first_process, *first_process.children(recursive=True)):
+            process.send_signal(signal.SIGSTOP)
     else:
         engine.exec_start(engine.exec_create(name, ["rm", "/tmp/w/index.html"])["Id"])
     restarted(engine, name, first)
@@ -126,8 +130,9 @@ def test_a_crash_loop_is_given_up_and_said(
     assert not started(engine, "iarnet-loop-poor-r1-0")
     assert httpx.get(running.address("loop")).text == "ok\n", "the others go on"
 
-    running.ok("deploy", "loop")
-    assert started(engine, "iarnet-loop-poor-r1-0"), "a deployment is another chance"
+    running.ok("stop", "loop")
+    running.ok("start", "loop")
+    assert started(engine, "iarnet-loop-poor-r1-0"), "a change is another chance, here with a new container"
     assert running.api("GET", "/api/v1/apps/loop").json()["status"] == "running"
 
 

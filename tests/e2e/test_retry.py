@@ -171,7 +171,9 @@ def test_a_replaced_component_comes_back_when_a_later_one_fails(running: NodePro
     source = made(repositories / "undo", GOOD)
     running.ok("deploy", source.url, "--name", "undo")
     address = running.address("undo")
-    late = APP.replace("/etc\n    ports: [8081]", "/etc -v\n    ports: [8081]").replace("needs: [data]", "needs: [web]")
+    late = APP.replace("/etc\n    ports: [8081]", "/etc -v\n    ports: [8081]").replace(
+        "needs: [data]", "needs: [web]"
+    )
     source.write("iarnet.yaml", late.format(command=BROKEN)).commit()
     assert running.cli("deploy", "undo").code != 0
     deployment = newest(running, "undo")
