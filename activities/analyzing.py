@@ -32,13 +32,13 @@ class Analyzing:
                     where=request.app,
                     hint=f"iarnet import {request.app}",
                 )
-            analysis = await self._store.facts.analysis(request.app, source.tree)
+            analysis = await self._store.facts.analysis(request.app, source.part)
             if cached := analysis is not None:
                 return _result(request.app, analysis, cached)
             tree = await self._sources.tree(request.app, source.tree)
             part = tree.subtree(source.git.subdir) if source.git.subdir else tree
             found = await asyncio.to_thread(self._analyze, part)
-            found = found.model_copy(update={"tree": source.tree})
+            found = found.model_copy(update={"tree": source.part})
             await self._store.facts.save_analysis(request.app, found)
             return _result(request.app, found, cached)
 

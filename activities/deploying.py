@@ -59,6 +59,10 @@ class Deploying:
         operation = effect.operation
         provider = self._providers.get(operation.provider_id)
         async with heartbeating():
+            found = await provider.inspect(operation.instance)
+            if found and found.app != effect.app:
+                # Another app's, of the same name: this one's never came to be.
+                return
             await provider.remove(operation.instance, effect.epoch)
             await self._store.instances.forget(operation.instance, operation.provider_id)
             await self._store.ledger.release([operation.instance])

@@ -53,7 +53,14 @@ def _told(message: str, hint: str) -> str:
 
 
 def _failure(error: IarnetError) -> Failure:
-    return Failure(code=error.code, message=error.message, hint=error.hint, component=error.component, log=error.log)
+    return Failure(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        where=error.where,
+        component=error.component,
+        log=error.log,
+    )
 
 
 def _timeout(error: BaseException, cause: TimeoutError) -> Failure:

@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from activities.options import builds_queue, node_queue
 from activities.ports import HostPorts
 from activities.revising import Revising, Target
-from iarnet.errors import NotFound, PayloadTooLarge
+from iarnet.errors import AlreadyExists, NotFound, PayloadTooLarge
 from iarnet.models.app import Revision
 from iarnet.models.change import SelectRequest
 from iarnet.models.component import Component
@@ -114,7 +114,8 @@ class Planning:
     async def _away(self, prepare: Prepare, scene: Scene) -> Plan:
         """Nothing of the app is wanted any more."""
         active = [s.info.id for s in scene.states.values() if s.status == "active"]
-        release = {p: self._volumes(prepare, scene) for p in active} if prepare.kind == "delete" else {}
+        volumes = await self._volumes(prepare)
+        release = dict.fromkeys(active, volumes)
         edges = scene.previous.edges if scene.previous else ()
         operations, kept = diff(
             World(
@@ -135,10 +136,12 @@ class Planning:
             notes=_left_behind(scene),
         )
 
-    def _volumes(self, prepare: Prepare, scene: Scene) -> tuple[str, ...]:
-        if prepare.request.keep_data or scene.previous is None:
+    async def _volumes(self, prepare: Prepare) -> tuple[str, ...]:
+        """Those of every revision: also a component that is gone by now, or never came up, may have left one."""
+        if prepare.kind != "delete" or prepare.request.keep_data:
             return ()
-        return tuple(f"{c.name}/{v.name}" for c in scene.previous.components for v in c.volumes)
+        revisions = await self._store.facts.revisions(prepare.request.app)
+        return tuple(sorted({f"{c.name}/{v.name}" for r in revisions for c in r.components for v in c.volumes}))
 
     async def _towards(self, prepare: Prepare, scene: Scene) -> Plan:
         target = await self._revising.target(prepare)
@@ -148,6 +151,7 @@ class Planning:
         scope = closure(request.components, names, revision.edges) if request.components else None
         placement = self._place(request.avoid_providers, revision, scene, scope)
         wanted, notes = await self._wanted(prepare, target, placement, scene)
+        _refuse_clashes(wanted, await self._store.instances.list())
         operations, kept = diff(
             World(
                 wanted=wanted,
@@ -168,7 +172,7 @@ class Planning:
             operations=operations,
             kept=kept,
             placement=placement,
-            notes=(*notes, *_stop_first(operations), *_left_behind(scene)),
+            notes=(*notes, *_powerful(revision), *_stop_first(operations), *_left_behind(scene)),
         )
 
     def _place(self, avoid: Sequence[str], revision: Revision, scene: Scene, scope: set[str] | None) -> Placement:
@@ -269,6 +273,29 @@ def _routed(plan: Plan, scene: Scene, node: str) -> Plan:
 
     routed = tuple(op.model_copy(update={"queue": queue(op)}) for op in plan.operations)
     return plan.model_copy(update={"operations": routed})
+
+
+def _refuse_clashes(wanted: Sequence[Wanted], everything: Sequence[Instance]) -> None:
+    """`web-api` of `shop` and `api` of `shop-web` would be called the same."""
+    holders = {(i.name, i.provider_id): i for i in everything}
+    for each in wanted:
+        holder = holders.get((each.spec.name, each.provider_id))
+        if holder and holder.app != each.spec.app:
+            raise AlreadyExists(
+                f"{each.spec.component} of {each.spec.app} would be called {each.spec.name}, as {holder.component} of"
+                f" {holder.app} is already.",
+                where=each.spec.component,
+                component=each.spec.component,
+                hint="Rename the component, or import the application under another name.",
+            )
+
+
+def _powerful(revision: Revision) -> list[str]:
+    return [
+        f"{c.name} runs with {', '.join(c.powers)}, as {c.name}.capabilities says"
+        for c in revision.components
+        if c.powers
+    ]
 
 
 def _stop_first(operations: Sequence[Operation]) -> list[str]:

@@ -31,9 +31,7 @@ class HostPorts:
         for component in components:
             for key, _, publish, wanted in published(component):
                 kept = next((port for port, holder in claims.items() if holder == (app, key)), None)
-                port = await self._one(app, key, publish, wanted, kept, provider, ours, claims)
-                if not dry_run and not await self._ledger.claim_port(provider.info.id, app, key, port):
-                    raise _taken(key, port, (await self._ledger.ports(provider.info.id)).get(port))
+                port = await self._one(app, key, publish, wanted, kept, provider, ours, claims, dry_run)
                 claims[port] = (app, key)
                 chosen[key] = port
                 if publish == "prefer" and wanted and port != wanted:
@@ -50,17 +48,22 @@ class HostPorts:
         provider: Provider,
         ours: set[int],
         claims: dict[int, tuple[str, str]],
+        dry_run: bool,
     ) -> int:
         async def usable(port: int) -> bool:
             mine = claims.get(port) == (app, key)
             return (mine and port in ours) or ((mine or port not in claims) and await provider.host_port_free(port))
 
+        async def taken(port: int) -> bool:
+            """Another app may have been a moment faster since `claims` were read."""
+            return await usable(port) and (dry_run or await self._ledger.claim_port(provider.info.id, app, key, port))
+
         if publish == "exact" and wanted:
-            if await usable(wanted):
+            if await taken(wanted):
                 return wanted
-            raise _taken(key, wanted, claims.get(wanted))
+            raise _taken(key, wanted, (await self._ledger.ports(provider.info.id)).get(wanted))
         for port in _candidates(wanted, kept, self._pool):
-            if await usable(port):
+            if await taken(port):
                 return port
         raise PortTaken(
             f"No port of {self._pool.start}-{self._pool.stop - 1} is free on {provider.info.id}.",

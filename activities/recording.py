@@ -32,7 +32,7 @@ class Recording:
         facts = self._store.facts
         await facts.finish(deployment.id, outcome.status, outcome.progress, outcome.failure)
         running = await self._store.instances.list(app=deployment.app)
-        await self._give_back(deployment)
+        await self._give_back(outcome, running)
         if outcome.kind == "delete" and outcome.status == "succeeded":
             await self._store.ledger.release_ports(deployment.app)
             await self._store.apps.delete(deployment.app)
@@ -50,11 +50,15 @@ class Recording:
             notes=outcome.notes,
         )
 
-    async def _give_back(self, deployment: Deployment) -> None:
-        """What was reserved for this change and never used."""
+    async def _give_back(self, outcome: Outcome, running: list[Instance]) -> None:
+        """What was reserved for this change and never used. An app that ran once keeps its ports, stopped or not."""
+        deployment = outcome.deployment
         leases = await self._store.ledger.leases(app=deployment.app)
         unused = [x.id for x in leases if x.state == "reserved" and x.epoch == deployment.epoch]
         await self._store.ledger.release(unused)
+        app = await self._store.apps.get(deployment.app)
+        if not (running or app.revision or outcome.status == "succeeded"):
+            await self._store.ledger.release_ports(deployment.app)
 
     async def _settle(self, outcome: Outcome, running: list[Instance]) -> None:
         deployment = outcome.deployment

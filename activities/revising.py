@@ -80,6 +80,7 @@ class Revising:
             number=latest.number + 1 if latest else 1,
             commit=source.commit,
             tree=source.tree,
+            subdir=source.git.subdir,
             components=corrected.components,
             edges=corrected.edges,
             images={c.name: self._image(app, tree, c) for c in corrected.components},
@@ -90,7 +91,7 @@ class Revising:
 
     async def _analysed(self, app: App) -> tuple[Source, Analysis]:
         source = await self._store.facts.source(app.name)
-        analysis = await self._store.facts.analysis(app.name, source.tree) if source else None
+        analysis = await self._store.facts.analysis(app.name, source.part) if source else None
         if source is None or analysis is None:
             raise NotFound(f"{app.name} is not analysed yet.", where=app.name, hint=f"iarnet deploy {app.name}")
         if not analysis.components:
@@ -101,7 +102,7 @@ class Revising:
 
     async def _tree(self, app: App, source: Source) -> Tree:
         tree = await self._sources.tree(app.name, source.tree)
-        return tree.subtree(app.git.subdir) if app.git.subdir else tree
+        return tree.subtree(source.git.subdir) if source.git.subdir else tree
 
     def _image(self, app: App, tree: Tree, component: Component) -> str:
         if component.build is None:
@@ -114,7 +115,7 @@ class Revising:
                 app=app.name,
                 component=c.name,
                 tree=revision.tree,
-                subdir=app.git.subdir,
+                subdir=revision.subdir,
                 build=c.build,
                 image=revision.images[c.name],
             )

@@ -4,20 +4,19 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from iarnet.builds.base import Builder
-from iarnet.errors import NotFound
 from iarnet.models.change import ChangeRequest, ImportRequest, ImportResult
-from iarnet.models.source import Source
 from iarnet.secrets.base import Secrets
 from iarnet.sources.base import Sources
-from iarnet.store.base import Store
+from iarnet.store.base import Clock, Store
 
 
 class Sourcing:
-    def __init__(self, store: Store, sources: Sources, secrets: Secrets, builder: Builder) -> None:
+    def __init__(self, store: Store, sources: Sources, secrets: Secrets, builder: Builder, clock: Clock) -> None:
         self._store = store
         self._sources = sources
         self._secrets = secrets
         self._builder = builder
+        self._clock = clock
 
     @activity.defn
     async def import_source(self, request: ImportRequest) -> ImportResult:
@@ -27,10 +26,11 @@ class Sourcing:
                 await self._store.apps.create(request.app, request.git)
             app = await self._store.apps.get(request.app)
             commit = await self._sources.resolve(app.git)
-            known = await self._known(request.app, commit)
-            source = known or await self._sources.fetch(request.app, app.git, commit)
-            await self._store.facts.save_source(source)
-            return ImportResult(app=request.app, commit=commit, tree=source.tree, changed=known is None)
+            before = await self._store.facts.source(request.app)
+            source = await self._sources.fetch(request.app, app.git, commit)
+            await self._store.facts.save_source(source.model_copy(update={"fetched_at": self._clock()}))
+            changed = before is None or before.part != source.part
+            return ImportResult(app=request.app, commit=commit, tree=source.tree, changed=changed)
 
     @activity.defn
     async def forget_source(self, request: ChangeRequest) -> None:
@@ -40,13 +40,3 @@ class Sourcing:
             await self._builder.forget(request.app)
             if not request.keep_data:
                 await self._secrets.delete(f"{request.app}/")
-
-    async def _known(self, app: str, commit: str) -> Source | None:
-        source = await self._store.facts.source(app, commit)
-        if source is None:
-            return None
-        try:
-            await self._sources.tree(app, source.tree)
-        except NotFound:
-            return None
-        return source

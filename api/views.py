@@ -101,7 +101,7 @@ async def current_revision(store: Store, app: App) -> Revision | None:
 
 async def newest_analysis(store: Store, app: str) -> Analysis | None:
     source = await store.facts.source(app)
-    return await store.facts.analysis(app, source.tree) if source else None
+    return await store.facts.analysis(app, source.part) if source else None
 
 
 def hosts(states: Iterable[ProviderState]) -> dict[str, str]:

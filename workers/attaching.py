@@ -166,7 +166,7 @@ class Attachments:
     async def _leave(self, provider_id: str) -> None:
         instances = await self.store.instances.list(provider_id=provider_id)
         leases = await self.store.ledger.leases(provider_id=provider_id)
-        if apps := sorted({held.app for held in (*instances, *leases)}):
+        if apps := sorted({i.app for i in instances} | {x.app for x in leases}):
             await self._require_lost(provider_id, apps)
         await self.store.ledger.release([lease.id for lease in leases])
         for instance in instances:

@@ -10,7 +10,6 @@ from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
 from workers.monitor import ProviderMonitor
 
-
 log = structlog.get_logger()
 
 

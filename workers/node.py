@@ -86,9 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[Node]:
         adapters = await _adapters(stack, settings)
         connected = await stack.enter_async_context(temporal.connection(settings, identity))
         client = connected.client
-        watching = Watching(
-            adapters.store, adapters.providers, adapters.monitors, client, adapters.secrets, clock
-        )
+        watching = Watching(adapters.store, adapters.providers, adapters.monitors, client, adapters.secrets, clock)
         attachments = _attachments(settings, adapters, client)
         await stack.enter_async_context(attachments.looking())
         pool = pools.workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets)
@@ -205,7 +203,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
     revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
     planning = Planning(store, providers, ports, revising, settings.node_name, clock)
-    sourcing = Sourcing(store, sources, secrets, adapters.builder)
+    sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
     analyzing = Analyzing(store, sources, partial(analyze, ecosystems=ECOSYSTEMS))
     deploying = Deploying(store, providers, adapters.builder)
     building = Building(store, adapters.builder)

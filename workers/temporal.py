@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
@@ -19,11 +20,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from iarnet.config import Settings
 from iarnet.config_sections import Temporal, TemporalTls
-from iarnet.errors import Missing
+from iarnet.errors import InvalidConfig
 from workers import search_attributes, temporal_server
 from workers.converter import CONVERTER
+from workers.temporal_refusal import refusal
 
 _RETENTION = timedelta(days=30)
+_ANSWER_S = 15.0
+_KNOWN_S = 45.0
 
 
 @dataclass(frozen=True)
@@ -64,32 +68,51 @@ async def connection(settings: Settings, identity: str) -> AsyncIterator[Connect
 
 async def _ready(temporal: Temporal, address: str, identity: str, ui: str) -> Connection:
     try:
-        client = await Client.connect(
-            address,
-            namespace=temporal.namespace,
-            identity=identity,
-            data_converter=CONVERTER,
-            tls=_tls(temporal.tls) if temporal.tls.enabled else False,
-            api_key=temporal.api_key_file.read_text().strip() if temporal.api_key_file else None,
-        )
-        await _ensure_namespace(client)
-        await search_attributes.ensure(client)
-    except (RPCError, RuntimeError) as error:
-        raise Missing(
-            f"Temporal at {address} can't be used: {error}.",
-            where="temporal.address",
-            hint="Check the address, the certificates and the API key; leave temporal.address empty for our own.",
-        ) from error
+        async with asyncio.timeout(_ANSWER_S):
+            client = await Client.connect(
+                address,
+                namespace=temporal.namespace,
+                identity=identity,
+                data_converter=CONVERTER,
+                tls=_tls(temporal.tls) if temporal.tls.enabled else False,
+                api_key=_content("api_key_file", temporal.api_key_file).decode().strip() or None,
+            )
+            await _ensure_namespace(client)
+        await _ensure_attributes(client)
+    except (RPCError, RuntimeError, ValueError, TimeoutError) as error:
+        raise refusal(address, error) from error
     return Connection(client, ui)
 
 
 def _tls(tls: TemporalTls) -> TLSConfig:
     return TLSConfig(
         domain=tls.server_name or None,
-        server_root_ca_cert=tls.ca_file.read_bytes() if tls.ca_file else None,
-        client_cert=tls.cert_file.read_bytes() if tls.cert_file else None,
-        client_private_key=tls.key_file.read_bytes() if tls.key_file else None,
+        server_root_ca_cert=_content("tls.ca_file", tls.ca_file) or None,
+        client_cert=_content("tls.cert_file", tls.cert_file) or None,
+        client_private_key=_content("tls.key_file", tls.key_file) or None,
     )
+
+
+def _content(key: str, file: Path | None) -> bytes:
+    """Nothing without a file. Raises `InvalidConfig` for one that can't be read."""
+    try:
+        return file.read_bytes() if file else b""
+    except OSError as error:
+        raise InvalidConfig(
+            f"{file} can't be read: {error.strerror}.", where=f"temporal.{key}", hint="Name a file of this machine."
+        ) from error
+
+
+async def _ensure_attributes(client: Client) -> None:
+    """A namespace that was made just now is known to all parts of a server only after some seconds."""
+    deadline = asyncio.get_running_loop().time() + _KNOWN_S
+    while True:
+        try:
+            return await search_attributes.ensure(client)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.2)
 
 
 async def _ensure_namespace(client: Client) -> None:

@@ -85,8 +85,8 @@ class Change:
         self._plan = await self._prepare(deployment, self._request, self._kind)
         self.story.planned(self._plan)
         found_by(revision=self._plan.revision)
-        await self._take_from_watch(self._plan)
         self._step(_DOING[self._kind])
+        await self._take_from_watch(self._plan)
         await self._execute(self._plan, deployment)
         if self._kind == "delete":
             self._step("forgetting")
@@ -186,8 +186,20 @@ class Change:
             for operation in self._failed
             if operation.kind in ("deploy", "ready")
         )
-        plan = Plan(app=deployment.app, revision=0, cause="rollback", operations=removals)
+        operations = (*removals, *self._releases(removals))
+        plan = Plan(app=deployment.app, revision=0, cause="rollback", operations=operations)
         await Execution(plan, deployment.id, deployment.epoch, lambda *_: None).run()
+
+    def _releases(self, removals: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        """Nor is a network left in which nothing runs."""
+        if any(row.phase in ("healthy", "completed", "kept") for row in self.story.progress.components):
+            return ()
+        places = {operation.provider_id: operation for operation in removals}
+        after = tuple(operation.id for operation in removals)
+        return tuple(
+            Operation(id=f"release.{id}", kind="release", provider_id=id, queue=removal.queue, after=after)
+            for id, removal in places.items()
+        )
 
     async def _finish(
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float

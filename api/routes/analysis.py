@@ -72,7 +72,7 @@ async def found_analysis(store: Store, app: str) -> Analysis:
     """That of the newest import. Raises `NotFound`."""
     await store.apps.get(app)
     source = await store.facts.source(app)
-    analysis = await store.facts.analysis(app, source.tree) if source else None
+    analysis = await store.facts.analysis(app, source.part) if source else None
     if analysis is None:
         raise NotFound(f"{app!r} is not analysed yet", where=app, hint=f"analyse it: POST /api/v1/apps/{app}/analyze")
     return analysis

@@ -69,12 +69,12 @@ async def get_app(app: AppName, given: Given) -> AppView:
 @router.delete(
     "/{app}",
     operation_id="deleteApp",
-    summary="Delete an application and, unless told otherwise, its data",
+    summary="Delete an application and, with `keep_data=false`, its data",
     status_code=202,
     responses=refusals(NotFound, ChangeInProgress, Missing),
 )
 async def delete_app(
-    app: AppName, given: Given, start: Start, response: Response, keep_data: bool = False
+    app: AppName, given: Given, start: Start, response: Response, keep_data: bool = True
 ) -> Accepted:
     run = await delete(given.store, start, app, keep_data)
     response.headers["Location"] = run.follow

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.bodies import SecretBody, SecretName
 from api.deps import Given
 from api.errors import refusals
-from iarnet.errors import NotFound
+from iarnet.errors import Conflict, NotFound
 from iarnet.models.base import Value
 
 router = APIRouter(prefix="/secrets", tags=["secrets"])
@@ -30,9 +30,13 @@ async def put_secret(name: SecretName, body: SecretBody, given: Given) -> None:
     operation_id="deleteSecret",
     summary="Forget a secret",
     status_code=204,
-    responses=refusals(NotFound),
+    responses=refusals(NotFound, Conflict),
 )
 async def delete_secret(name: SecretName, given: Given) -> None:
-    if name not in await given.secrets.names(name):
+    """Deleting takes what is below a name, too, which nobody means who names one secret."""
+    found = await given.secrets.names(name)
+    if name not in found:
         raise NotFound(f"there is no secret {name!r}", where=name, hint="GET /api/v1/secrets lists them")
+    if below := [other for other in found if other != name]:
+        raise Conflict(f"there are secrets below {name!r}", where=below[0], hint="delete those first")
     await given.secrets.delete(name)

@@ -42,10 +42,13 @@ def _from_image(draft: Draft) -> None:
         literals = {name: variable.value for name, variable in draft.env.items() if variable.value is not None}
         for name, value in services.facts(draft.service, image, literals).items():
             draft.offer(name, value)
+        asked = draft.facts.get("capabilities", ())
+        draft.facts["capabilities"] = tuple(dict.fromkeys((*asked, *draft.service.capabilities)))
         _speak_tcp(draft, draft.service)
     start = draft.facts.get("start_command")
     if start and "command" not in draft.facts:
         draft.facts["command"] = program(start, draft.name)
+    draft.facts.setdefault("kind", _guess(draft))
     if draft.facts.get("baked"):
         _bake(draft)
 

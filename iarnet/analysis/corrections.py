@@ -171,5 +171,7 @@ _FIELDS: dict[str, Callable[[Component, str], dict[str, Any]]] = {
     "gpu": _resources("gpu_millis", cpu_millis),
     "user": lambda _, value: {"user": value or None},
     "working_dir": lambda _, value: {"working_dir": value or None},
-    "capabilities": lambda _, value: {"capabilities": tuple(value.replace(",", " ").upper().split())},
+    "capabilities": lambda _, value: {
+        "capabilities": tuple(name.removeprefix("CAP_") for name in value.replace(",", " ").upper().split())
+    },
 }

@@ -73,12 +73,13 @@ def _refuse_extremes(
 
 
 def _analysis(tree: str, files: TreeFiles, findings: Findings) -> Analysis:
+    components = tuple(_harmless(_component(draft), draft) for draft in findings.drafts)
     warnings = [*findings.warnings, *(w for draft in findings.drafts for w in draft.warnings)]
     if files.exhausted:
         warnings.append(Warning(code="bounded", message="the repository is so large that not all of it was read"))
     return Analysis(
         tree=tree,
-        components=tuple(_component(draft) for draft in findings.drafts),
+        components=components,
         edges=tuple(sorted(findings.edges, key=lambda edge: (edge.from_, edge.to))),
         evidence=(*(e for draft in findings.drafts for e in draft.evidence), *findings.evidence)[:MAX_EVIDENCE],
         warnings=tuple(dict.fromkeys(warnings))[:MAX_WARNINGS],
@@ -96,3 +97,17 @@ def _component(draft: Draft) -> Component:
             where=next((f"{e.file}:{e.line}" for e in draft.evidence), draft.root or draft.name),
             component=draft.name,
         ) from error
+
+
+def _harmless(component: Component, draft: Draft) -> Component:
+    """Without what a repository can't grant itself."""
+    if not component.powers:
+        return component
+    asked = " ".join(component.capabilities)
+    draft.warn(
+        "capability-withheld",
+        f"{draft.name} asks for {', '.join(component.powers)}, which only you can grant:"
+        f' --set {draft.name}.capabilities="{asked}"',
+    )
+    kept = tuple(name for name in component.capabilities if name not in component.powers)
+    return component.model_copy(update={"capabilities": kept})

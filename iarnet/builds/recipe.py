@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import dockerfile
 
 from iarnet.errors import BuildFailed
+from iarnet.models.image import made_here
 
 _DROPPED = {
     "run": re.compile(r"--mount=\S*\btype=(?:cache|tmpfs)\b\S*\s*"),
@@ -56,7 +57,7 @@ def adapt(
     preamble: Preamble | None = None,
 ) -> Recipe:
     """Raises `BuildFailed` for text that is no Dockerfile. `preamble` goes to the start of each stage."""
-    adapter = _Adapter(args, base_images, preamble)
+    adapter = _Adapter(where, args, base_images, preamble)
     lines = text.splitlines()
     for command in _parsed(text, where):
         first, last = command.start_line - 1, command.end_line
@@ -93,8 +94,10 @@ def _parsed(text: str, where: str) -> tuple[dockerfile.Command, ...]:
 class _Adapter:
     """What is known of a Dockerfile while going through it."""
 
-    def __init__(self, args: Mapping[str, str], base_images: Mapping[str, str], preamble: Preamble | None) -> None:
-        self._args, self._base_images, self._preamble = args, base_images, preamble
+    def __init__(
+        self, where: str, args: Mapping[str, str], base_images: Mapping[str, str], preamble: Preamble | None
+    ) -> None:
+        self._where, self._args, self._base_images, self._preamble = where, args, base_images, preamble
         self._known: dict[str, str] = {}
         self._stages: set[str] = set()
         self.declared: set[str] = set()
@@ -123,7 +126,7 @@ class _Adapter:
         image = _expanded(words[0], self._known)
         outside = image.lower() not in self._stages and image != "scratch"
         if outside:
-            base = override(image, self._base_images)
+            base = self._base(image)
             text = text if base == image else text.replace(words[0], base, 1)
             self.bases.append(base)
         named = len(words) == 3 and words[1].lower() == "as"
@@ -134,7 +137,16 @@ class _Adapter:
         source = next((flag.partition("=")[2] for flag in flags if flag.startswith("--from=")), "")
         if not source or source.isdigit() or source.lower() in self._stages:
             return text
-        return text.replace(f"--from={source}", f"--from={override(source, self._base_images)}", 1)
+        return text.replace(f"--from={source}", f"--from={self._base(source)}", 1)
+
+    def _base(self, image: str) -> str:
+        if made_here(image):
+            raise BuildFailed(
+                f"The Dockerfile wants {image}, which was built here for an application and belongs to it.",
+                where=self._where,
+                hint="Name an image of a registry.",
+            )
+        return override(image, self._base_images)
 
 
 def _expanded(text: str, known: Mapping[str, str]) -> str:

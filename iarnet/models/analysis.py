@@ -31,7 +31,7 @@ class Warning(Value):
 
 
 class Analysis(Value):
-    """`tree` is the Git tree hash that was read; the same tree always gives the same analysis."""
+    """`tree` is what was read (`Source.part`); the same tree always gives the same analysis."""
 
     tree: str
     components: tuple[Component, ...] = ()

@@ -39,12 +39,16 @@ class App(Value):
 
 
 class Revision(Value):
-    """An immutable desired state. `number` starts at 1; `images` maps component to image."""
+    """An immutable desired state. `number` starts at 1; `images` maps component to image.
+
+    `subdir` is the folder of `tree` that is the application.
+    """
 
     app: AppName
     number: int = Field(ge=1)
     commit: str
     tree: str
+    subdir: str = ""
     components: tuple[Component, ...]
     edges: tuple[Edge, ...] = ()
     images: dict[str, str] = {}

@@ -95,11 +95,13 @@ class ComponentProgress(Value):
 
 
 class Failure(Value):
-    """Why a change failed: `code` is stable, `log` the last lines of the instance that failed."""
+    """Why a change failed: `code` is stable, `where` names the thing concerned (a file and line, a key), `log` holds
+    the last lines of the instance that failed."""
 
     code: str
     message: str
     hint: str = ""
+    where: str = ""
     component: str = ""
     log: tuple[str, ...] = ()
 

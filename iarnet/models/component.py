@@ -11,6 +11,13 @@ ComponentKind = Literal["web", "api", "worker", "database", "cache", "queue", "j
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=256)]
 
 
+HARMLESS_CAPABILITIES = frozenset(
+    {"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"}
+)
+"""What a repository may give its components by itself: images need these to hand their files to an unprivileged user.
+Anything else only a user's setting grants, as it can lead out of the container."""
+
+
 class Port(Value):
     """A port that the component listens on; `publish` asks for an address outside the app's network.
 
@@ -94,6 +101,11 @@ class Component(Value):
     user: str | None = None
     capabilities: tuple[str, ...] = ()
     working_dir: str | None = None
+
+    @property
+    def powers(self) -> tuple[str, ...]:
+        """The capabilities that only a user can have granted."""
+        return tuple(name for name in self.capabilities if name not in HARMLESS_CAPABILITIES)
 
     @property
     def port(self) -> Port | None:

@@ -19,7 +19,10 @@ class GitSource(Value):
 
 
 class Source(Value):
-    """A snapshot: `commit` and `tree` are hex object names in the node's object store."""
+    """A snapshot: `commit` and `tree` are hex object names in the node's object store.
+
+    `fetched_at` is when it was asked for last, so that the newest is what somebody wants, also after going back.
+    """
 
     app: AppName
     git: GitSource
@@ -28,3 +31,8 @@ class Source(Value):
     message: str = ""
     author: str = ""
     fetched_at: Time
+
+    @property
+    def part(self) -> str:
+        """What is the application, as Git writes it: the tree, or `tree:folder`. Its analysis has this name."""
+        return f"{self.tree}:{self.git.subdir}" if self.git.subdir else self.tree

@@ -9,6 +9,11 @@ from iarnet.models.resources import Resources
 from iarnet.placement.filters import reject
 from iarnet.placement.scorers import score
 
+_GET_ONE = (
+    "Start Docker on this machine, or connect a provider: iarnet providers add; `iarnet providers ls` shows them."
+)
+_ASK_LESS = "Ask for less (`--set COMPONENT.memory=128Mi`), free something, or add a provider."
+
 
 def place(groups: Sequence[Sequence[Demand]], providers: Sequence[ProviderState], policy: str = "fit") -> Placement:
     """A provider for each group of components that must be together (they reach each other by name, and names end

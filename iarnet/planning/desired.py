@@ -6,6 +6,7 @@ from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
 from iarnet.models.component import Component, EnvVar
 from iarnet.models.edge import Edge
+from iarnet.models.image import made_here
 from iarnet.models.instance import InstanceSpec, PortBinding
 
 # Docker has no notion of these; on the wire they are TCP.
@@ -21,7 +22,7 @@ def qualify(app: str, component: Component, edges: Sequence[Edge]) -> Component:
 
 
 def check(component: Component) -> None:
-    """Refuse what could never run. Raises `MissingSetting`, `InvalidComponent`."""
+    """Refuse what could never run, or must not. Raises `MissingSetting`, `InvalidComponent`."""
     missing = [env.name for env in component.env if env.required and env.value is None and env.secret is None]
     if missing:
         raise MissingSetting(
@@ -29,6 +30,13 @@ def check(component: Component) -> None:
             component=component.name,
             where=f"{component.name}.env.{missing[0]}",
             hint=f"iarnet deploy --set {component.name}.env.{missing[0]}=VALUE, or --secret with a stored secret.",
+        )
+    if component.image and made_here(component.image):
+        raise InvalidComponent(
+            f"{component.name} wants {component.image}, which was built here for an application and belongs to it.",
+            component=component.name,
+            where=f"{component.name}.image",
+            hint="Name an image of a registry, or build it from this repository.",
         )
     if component.replicas > 1 and any(not volume.read_only for volume in component.volumes):
         raise InvalidComponent(

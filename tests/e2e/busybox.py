@@ -17,8 +17,8 @@ def component(
     return name, f"  {name}:\n" + "".join(f"    {key}: {value}\n" for key, value in keys.items())
 
 
-def server(name: str = "web", **more: str) -> tuple[str, str]:
-    return component(name, SERVE, **{"kind": "web", "ports": "[8080]", "publish": "true", **more})
+def server(name: str = "web", command: str = SERVE, **more: str) -> tuple[str, str]:
+    return component(name, command, **{"kind": "web", "ports": "[8080]", "publish": "true", **more})
 
 
 def worker(name: str, command: str = "sleep 1000000", **more: str) -> tuple[str, str]:

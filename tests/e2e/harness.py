@@ -168,11 +168,15 @@ class NodeProcess:
         assert done.code == 0, f"iarnet {' '.join(words)}: {done.code}\n{done.out}\n{done.err}\n{self.tail(10)}"
         return done
 
+    @property
+    def temporal_address(self) -> str:
+        server = json.loads((self.data / "temporal" / "temporal.json").read_text())
+        return f"127.0.0.1:{server['port']}"
+
     def temporal(self, *words: str, timeout_s: float = 60.0) -> Done:
         """Temporal's own command line against this node's server."""
-        server = json.loads((self.data / "temporal" / "temporal.json").read_text())
         done = subprocess.run(
-            [PROGRAMS / "temporal", *words, "--address", f"127.0.0.1:{server['port']}", "--namespace", "iarnet"],
+            [PROGRAMS / "temporal", *words, "--address", self.temporal_address, "--namespace", "iarnet"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -10,22 +10,18 @@ from tests.e2e.harness import NodeProcess
 def unaccounted(node: NodeProcess, app: str) -> list[str]:
     """Everything on the engine and in the ledger that belongs to the app and that `iarnet status` does not show.
 
-    An image is not of a run but of a commit, and a network is there as long as an instance is.
+    An image is not of a run but of a commit; a network is there, and the app keeps its ports, as long as something of
+    it runs.
     """
     shown = node.api("GET", f"/api/v1/apps/{app}")
     components = shown.json().get("components", ()) if shown.is_success else ()
     instances = {i["name"] for c in components for i in c["instances"]}
-    addresses = [a for c in components for a in c["addresses"]]
     objects = [name for name in left(node.docker_url, app) if ":" not in name and name.lstrip("/") not in instances]
     network = f"iarnet-{app}"
     return [
         *(name for name in objects if not (instances and name == network)),
         *(f"lease {name}" for name in _column(node, "leases", "instance", app) if name not in instances),
-        *(
-            f"port {p}"
-            for p in _column(node, "ports", "port", app)
-            if not any(a.endswith(f":{p}") for a in addresses)
-        ),
+        *(f"port {port}" for port in _column(node, "ports", "port", app) if not instances),
     ]
 
 

@@ -173,10 +173,12 @@ def test_the_embedded_temporal_is_started_again(
     record = running.data / "temporal" / "temporal.json"
     first = json.loads(record.read_text())
     psutil.Process(first["pid"]).send_signal(signal.SIGKILL)
-    second = until(
-        lambda: (now := json.loads(record.read_text() or "{}")).get("pid") not in (None, first["pid"]) and now,
-        "another server runs",
-    )
+
+    def another() -> dict[str, int]:
+        now: dict[str, int] = json.loads(record.read_text() or "{}")
+        return now if now.get("pid") != first["pid"] else {}
+
+    second = until(another, "another server runs")
     assert (second["port"], second["ui_port"]) == (first["port"], first["ui_port"])
     say_go(engine, "iarnet-temporal-web-r1-0")
     until(lambda: running.api("GET", "/api/v1/apps/temporal").status_code == 200, "the API answers")

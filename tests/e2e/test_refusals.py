@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.busybox import application, described, server, worker
-from tests.e2e.harness import Done, NodeProcess, node, until
+from tests.e2e.harness import NodeProcess, node, until
 from tests.e2e.leftovers import unaccounted
+from tests.e2e.refusing import failure, refused
 from tests.e2e.repository import repository
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -25,30 +25,6 @@ ALLOWED = {"IARNET_GIT__ALLOW_HTTP": "true", "IARNET_GIT__ALLOW_PRIVATE_HOSTS": 
 def running(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> Iterator[NodeProcess]:
     with node(tmp_path_factory.mktemp("node"), docker_url, **ALLOWED) as made:
         yield made
-
-
-def error_of(done: Done) -> dict[str, Any]:
-    error: dict[str, Any] = json.loads(done.err.strip().splitlines()[-1])["error"]
-    assert error["message"], error
-    assert error["hint"], error
-    return error
-
-
-def refused(running: NodeProcess, *words: str, code: str, status: int) -> dict[str, Any]:
-    """The error of a command, which is what it should be."""
-    done = running.cli("--json", *words)
-    error = error_of(done)
-    assert (error["code"], done.code) == (code, status), error
-    return error
-
-
-def failure(running: NodeProcess, app: str, **body: Any) -> dict[str, Any]:
-    """The failure of a deployment that was asked for over the API."""
-    progress = running.finished(running.api("POST", f"/api/v1/apps/{app}/deploy", body or None))
-    assert progress["status"] == "failed"
-    failure: dict[str, Any] = progress["failure"]
-    assert failure["hint"], failure
-    return failure
 
 
 @contextmanager
@@ -91,7 +67,7 @@ def test_a_server_that_does_not_give_it(running: NodeProcess, status: int, code:
     with answering(status) as url:
         error = refused(running, "deploy", url, "--name", app, code=code, status=exit_code)
         assert "credential" in error["hint"]
-        started = running.api("POST", "/api/v1/apps", {"git": {"url": url}, "name": f"{app}-api"})
+        started = running.api("POST", "/api/v1/apps", {"url": url, "name": f"{app}-api"})
         progress = running.finished(started)
         assert progress["failure"]["code"] == code
     assert unaccounted(running, app) == []
@@ -101,8 +77,8 @@ def test_a_branch_that_is_not_there(running: NodeProcess, repositories: Path) ->
     source = application(repositories / "branch", worker("one"))
     words = ("deploy", source.url, "--name", "branch", "--ref", "release")
     error = refused(running, *words, code="RefNotFound", status=4)
-    assert "no such branch" in error["message"]
-    assert "ref" in error["hint"]
+    assert "no branch or tag 'release'" in error["message"]
+    assert "main" in error["hint"]
     assert unaccounted(running, "branch") == []
 
     source._git("branch", "release")
@@ -113,7 +89,7 @@ def test_a_branch_that_is_not_there(running: NodeProcess, repositories: Path) ->
 def test_a_repository_with_nothing_to_run(running: NodeProcess, repositories: Path) -> None:
     source = repository(repositories / "empty", **{"notes.txt": "nothing here"})
     error = refused(running, "deploy", source.url, "--name", "empty", code="NothingToRun", status=3)
-    assert "empty has nothing to run" in error["message"]
+    assert "no component" in error["message"]
     assert "iarnet.yaml" in error["hint"]
     assert failure(running, "empty")["code"] == "NothingToRun"
     assert unaccounted(running, "empty") == []

@@ -73,7 +73,10 @@ def spoken(node: NodeProcess, app: str) -> dict[str, bytes]:
         *("/api/v1/apps", "/api/v1/secrets", "/api/v1/providers", "/application/apps", "/resource/providers"),
         *(f"/application/apps/{app}{part}" for part in ("", "/components", "/logs")),
         *(f"/api/v1/deployments/{newest}{part}" for part in ("", "/plan")),
-        *(f"/api/v1/apps/{app}/{part}" for part in ("components", "deployments", "instances", "revisions", "settings")),
+        *(
+            f"/api/v1/apps/{app}/{part}"
+            for part in ("components", "deployments", "instances", "revisions", "settings")
+        ),
         *(f"/api/v1/apps/{app}/{part}" for part in ("analysis", "logs", "components/web/build-log")),
     ]
     answers = {path: node.api("GET", path) for path in paths}
@@ -153,7 +156,8 @@ def test_what_a_check_prints_is_not_repeated(
     check = ["sh", "-c", "echo I know $MADE; test ! -e /tmp/sick"]
     health = f"{{type: command, command: {json.dumps(check)}, interval: 1s, retries: 1, start_period: 2s}}"
     component = worker("web", health=health, secrets="{MADE: web/made}")
-    running.ok("deploy", repository(repositories / "sick", **{"iarnet.yaml": described(component)}).url, "--name", app)
+    source = repository(repositories / "sick", **{"iarnet.yaml": described(component)})
+    running.ok("deploy", source.url, "--name", app)
     [container] = running.instances(app).values()
     made = environment(engine, container)["MADE"]
     engine.exec_start(engine.exec_create(container, ["touch", "/tmp/sick"])["Id"])

@@ -8,10 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
+from iarnet.errors import NotFound
 from tests.e2e.engine import left
 from tests.e2e.harness import Done, NodeProcess, until
 from tests.e2e.repository import repository
+from tests.replay.incompatible import DeployApp
+from workers.converter import CONVERTER
+from workers.replaying import replay
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -333,6 +338,22 @@ def test_the_web_ui_alone_tells_the_story(running: NodeProcess, repositories: Pa
     summaries = [_summary(event) for event in events(running, "change.story")]
     assert {"find components and edges", "plan, place, reserve", "record: succeeded"} <= set(summaries), summaries
     assert "deploy iarnet-story-web-r1-0 (new)" in summaries
+
+    replayed = running.ok("--json", "replay", "change.story")
+    assert replayed.json["same"] is True
+
+
+async def test_a_replay_catches_code_that_would_decide_otherwise(running: NodeProcess, repositories: Path) -> None:
+    source = repository(repositories / "other", iarnet_DOT_yaml=APP)
+    running.ok("deploy", source.url, "--name", "other")
+    client = await Client.connect(running.temporal_address, namespace="iarnet", data_converter=CONVERTER)
+    assert (await replay(client, "change.other", None)).same
+    # `iarnet deploy` has fetched before: the careless one plans before it analyses.
+    report = await replay(client, "change.other", None, [DeployApp])
+    assert not report.same
+    assert "prepare_change" in report.difference
+    with pytest.raises(NotFound):
+        await replay(client, "change.nobody", None)
 
 
 def _summary(event: dict[str, Any]) -> str:

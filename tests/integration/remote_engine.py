@@ -79,10 +79,10 @@ def mutual_tls(authority: Authority, directory: Path) -> ssl.SSLContext:
 
 
 class Relay:
-    """Passes connections on to the engine's socket until it is cut."""
+    """Passes connections on to the engine's socket, or to `host:port`, until it is cut."""
 
     def __init__(self, engine: str, context: ssl.SSLContext | None) -> None:
-        self._engine = engine.removeprefix("unix://")
+        self._engine = engine
         self._context = context
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -100,10 +100,16 @@ class Relay:
             writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._engine)
+        there, back = await self._dial()
         self._open |= {writer, back}
         await asyncio.gather(_copy(reader, back), _copy(there, writer))
         self._open -= {writer, back}
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._engine.startswith("unix://"):
+            return await asyncio.open_unix_connection(self._engine.removeprefix("unix://"))
+        host, port = self._engine.rsplit(":", 1)
+        return await asyncio.open_connection(host, int(port))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -497,8 +497,8 @@ async def test_each_verb_asks_for_its_change(
     assert await shop.asked(run) == {"app": "shop"} | asked
 
 
-@pytest.mark.parametrize(("query", "asked"), [("", {"keep_data": False}), ("?keep_data=true", {})])
-async def test_deleting_takes_the_data_unless_told_otherwise(shop: Node, query: str, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("query", "asked"), [("", {}), ("?keep_data=false", {"keep_data": False})])
+async def test_deleting_keeps_the_data_unless_told_otherwise(shop: Node, query: str, asked: dict[str, Any]) -> None:
     answer = await shop.http.delete(f"{V1}/apps/shop{query}")
     assert answer.status_code == 202
     assert await shop.asked(answer.json()) == {"app": "shop", "cause": "delete", "fetch": False} | asked

@@ -151,7 +151,7 @@ def replicas(node: Node) -> int | None:
 
 
 def capabilities(node: Node) -> tuple[str, ...]:
-    return tuple(item.text("cap_add").removeprefix("CAP_") for item in node.items("cap_add"))
+    return tuple(item.text("cap_add").upper().removeprefix("CAP_") for item in node.items("cap_add"))
 
 
 def environment(node: Node, variables: Mapping[str, str]) -> dict[str, Setting]:

@@ -1,4 +1,4 @@
-"""What the documents say is so: links, paths, commands, names. (docs/cli.md, docs/configuration.md: tests/unit/cli, config.)"""
+"""What the documents say is so: links, paths, commands, names. Every option and setting: tests/unit/cli, config."""
 
 import re
 import shlex

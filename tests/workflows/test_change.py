@@ -1,0 +1,210 @@
+"""A change that is cancelled at awkward moments. Its activities are played: only so can they be held at one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.options import QUEUE, node_queue
+from iarnet.models.change import (
+    AnalyzeRequest,
+    AnalyzeResult,
+    Begin,
+    ChangeRequest,
+    ChangeResult,
+    Deployment,
+    ImportRequest,
+    ImportResult,
+)
+from iarnet.models.instance import Instance, InstanceSpec
+from iarnet.models.plan import Operation, Plan
+from iarnet.models.source import GitSource
+from iarnet.models.work import Effect, Outcome, Prepare
+from workers.catalogue import WORKFLOWS
+from workers.converter import CONVERTER
+from workers.sandbox import runner
+from workers.search_attributes import ATTRIBUTES
+from workers.temporal_server import find
+from workflows.refusals import RunInterceptor
+
+NODE = "here"
+
+
+class World:
+    """Activities that tell what they do, and wait for `go` in the one named `held`, deaf to cancellation."""
+
+    def __init__(self, held: str = "", failing: str = "") -> None:
+        self._held = held
+        self._failing = failing
+        self.reached = asyncio.Event()
+        self.go = asyncio.Event()
+        self.done: list[str] = []
+        self.outcome: Outcome | None = None
+
+    async def _do(self, name: str) -> None:
+        if name == self._held:
+            self.reached.set()
+            await asyncio.shield(asyncio.create_task(self.go.wait()))
+        self.done.append(name)
+        if name == self._failing:
+            raise ApplicationError("it broke", type="InstanceExited", non_retryable=True)
+
+    @activity.defn
+    async def begin_change(self, begin: Begin) -> Deployment:
+        await self._do("begin")
+        fields = begin.model_dump(exclude={"git", "node"})
+        return Deployment(id=f"{begin.app}.1", number=1, epoch=1, node=NODE, started_at=datetime.now(UTC), **fields)
+
+    @activity.defn
+    async def import_source(self, request: ImportRequest) -> ImportResult:
+        await self._do("import")
+        return ImportResult(app=request.app, commit="c", tree="t", changed=True)
+
+    @activity.defn
+    async def analyze_source(self, request: AnalyzeRequest) -> AnalyzeResult:
+        await self._do("analyse")
+        return AnalyzeResult(app=request.app, tree="t", components=("web",), edges=0, cached=True)
+
+    @activity.defn
+    async def prepare_change(self, prepare: Prepare) -> Plan:
+        await self._do("undo" if prepare.compensation else "plan")
+        kind = "remove" if prepare.compensation else "deploy"
+        return Plan(app=prepare.request.app, revision=1, cause="deploy", operations=(_operation(kind),))
+
+    @activity.defn
+    async def ensure_watch(self, app: str) -> None:
+        await self._do("watch")
+
+    @activity.defn
+    async def deploy_instance(self, effect: Effect) -> Instance:
+        await self._do("deploy")
+        return Instance(name="web", app="shop", component="web", provider_id="memory", spec_hash="h", state="running")
+
+    @activity.defn
+    async def remove_instance(self, effect: Effect) -> None:
+        await self._do("remove")
+
+    @activity.defn
+    async def finish_change(self, outcome: Outcome) -> ChangeResult:
+        await self._do("finish")
+        self.outcome = outcome
+        return ChangeResult(app="shop", deployment_id=outcome.deployment.id, revision=1, status=outcome.status)
+
+    def all(self) -> list[Any]:
+        named = (getattr(self, name) for name in dir(type(self)))
+        return [method for method in named if hasattr(method, "__temporal_activity_definition")]
+
+
+def _operation(kind: Any) -> Operation:
+    spec = InstanceSpec(
+        name="web", app="shop", component="web", kind="web", owner=NODE, revision=1, replica=0, epoch=1, image="i"
+    )
+    return Operation(
+        id=f"{kind}.web",
+        kind=kind,
+        component="web",
+        provider_id="memory",
+        instance="web",
+        spec=spec,
+        queue=node_queue(NODE),
+    )
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Client]:
+    made = {"Keyword": SearchAttributeKey.for_keyword, "Int": SearchAttributeKey.for_int}
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=find(""),
+        data_converter=CONVERTER,
+        search_attributes=[made[kind](name) for name, kind in ATTRIBUTES.items()],
+    ) as environment:
+        yield environment.client
+
+
+async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseException | None, Any]:
+    """What the run ended with, cancelled while the held activity was at work, and its status."""
+    common: dict[str, Any] = {"activities": world.all(), "interceptors": [RunInterceptor()]}
+    async with (
+        Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, workflow_runner=runner(), **common),
+        Worker(client, task_queue=node_queue(NODE), **common),
+    ):
+        change = ChangeRequest(app="shop", git=GitSource(url="https://example.org/shop.git"), **request)
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+            "DeployApp", change, id="change.shop", task_queue=QUEUE
+        )
+        await world.reached.wait()
+        await handle.cancel()
+        await _heard(handle)
+        world.go.set()
+        error: BaseException | None = None
+        try:
+            await handle.result()
+        except WorkflowFailureError as failed:
+            error = failed.cause
+        return error, (await handle.describe()).status
+
+
+async def _heard(handle: WorkflowHandle[Any, Any]) -> None:
+    """The workflow, and not the server alone, knows that it was cancelled."""
+    kinds: list[str] = []
+    while "workflow_task_completed_event_attributes" not in kinds:
+        events = [event.WhichOneof("attributes") or "" for event in (await handle.fetch_history()).events]
+        asked = "workflow_execution_cancel_requested_event_attributes"
+        kinds = events[events.index(asked) :] if asked in events else []
+
+
+@pytest.mark.parametrize(
+    ("held", "done"),
+    [
+        ("import", ["begin", "import", "finish"]),
+        ("analyse", ["begin", "import", "analyse", "finish"]),
+        ("plan", ["begin", "import", "analyse", "plan", "undo", "remove", "finish"]),
+        ("deploy", ["begin", "import", "analyse", "plan", "watch", "deploy", "undo", "remove", "finish"]),
+    ],
+)
+async def test_a_cancellation_is_heard_though_the_activity_ends_well(
+    client: Client, held: str, done: list[str]
+) -> None:
+    world = World(held)
+    error, status = await deployed(client, world)
+    assert status == WorkflowExecutionStatus.CANCELED
+    assert isinstance(error, CancelledError)
+    assert world.done == done
+    assert world.outcome
+    assert world.outcome.status == "cancelled"
+
+
+@pytest.mark.parametrize("held", ["undo", "remove", "finish"])
+async def test_undoing_is_not_cut_short(client: Client, held: str) -> None:
+    world = World(held, failing="deploy")
+    error, status = await deployed(client, world, on_failure="rollback")
+    assert status == WorkflowExecutionStatus.FAILED
+    assert isinstance(error, ApplicationError)
+    assert error.type == "InstanceExited"
+    assert world.done[-4:] == ["deploy", "undo", "remove", "finish"]
+    assert world.outcome
+    assert world.outcome.status == "rolled-back"
+
+
+async def test_undoing_that_fails_is_told_with_what_was_to_be_undone(client: Client) -> None:
+    world = World("deploy", failing="remove")
+    error, status = await deployed(client, world)
+    assert status == WorkflowExecutionStatus.FAILED, "it is not cancelled as long as something is left of it"
+    assert isinstance(error, ApplicationError)
+    assert "cancelled, and undoing it failed: it broke" in error.message
+    assert world.outcome
+    assert world.outcome.status == "failed"
+
+
+async def test_a_change_that_is_over_stays_well_when_it_is_cancelled_too_late(client: Client) -> None:
+    world = World("finish")
+    error, status = await deployed(client, world)
+    assert (error, status) == (None, WorkflowExecutionStatus.COMPLETED)
