@@ -35,7 +35,9 @@ def failure_of(error: BaseException) -> Failure:
         return _timeout(error, cause)
     kind = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
     return Failure(
-        code=kind, message=str(cause) or kind, hint="The run's history in the Temporal web UI has the rest."
+        code=kind,
+        message=getattr(cause, "message", str(cause)) or kind,
+        hint="The run's history in the Temporal web UI has the rest.",
     )
 
 

@@ -162,6 +162,12 @@ class Temporal(Value):
         default=False, description="our own syncs each transaction to disk: slower, survives a power cut"
     )
 
+    @model_validator(mode="after")
+    def _key_is_sealed(self) -> Self:
+        if self.api_key_file and not self.tls.enabled:
+            raise ValueError("needs tls.enabled for api_key_file: a key must not travel in clear")
+        return self
+
 
 class DockerSettings(Value):
     host: str = Field(

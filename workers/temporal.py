@@ -26,7 +26,7 @@ from workers.converter import CONVERTER
 from workers.temporal_refusal import refusal
 
 _RETENTION = timedelta(days=30)
-_ANSWER_S = 15.0
+_ANSWER_S = 10.0
 _KNOWN_S = 45.0
 
 

@@ -123,13 +123,11 @@ def test_a_deployment_goes_on_during_a_build(
     source.write("web/Dockerfile", dockerfile)
     built = "web", "  web: {build: web, dockerfile: Dockerfile, kind: web, ports: [8080], publish: true}\n"
     source.write("iarnet.yaml", described(worker("other"), built)).commit()
-    running.ok("deploy", source.url, "--name", "building", "--detach")
+    begun = json.loads(running.ok("--json", "deploy", source.url, "--name", "building", "--detach").out)
 
     def builds() -> bool:
-        rows = running.api("GET", "/api/v1/apps/building").json()["deployment"]
-        progress = (rows or {}).get("progress") or {}
-        steps = [c["phase"] for c in progress.get("components", ())]
-        return "building" in steps or "build.web" in json.dumps(history(running, "building"))
+        progress = running.api("GET", begun["follow"]).json()
+        return any(row["phase"] == "building" for row in progress["components"])
 
     until(builds, "the image is being built")
     until(lambda: runs(engine, "iarnet-building-other-r1-0"), "the other one runs meanwhile")

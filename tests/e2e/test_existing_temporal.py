@@ -1,5 +1,6 @@
 """A node against a Temporal that was there before it, with its store on PostgreSQL."""
 
+import asyncio
 import json
 import secrets
 import socket
@@ -15,12 +16,15 @@ import httpx
 import psutil
 import pytest
 
+from iarnet.config import load_settings
+from iarnet.errors import IarnetError, Missing
 from tests.contract import postgres
 from tests.e2e.busybox import application, server
 from tests.e2e.elsewhere import line
 from tests.e2e.engine import left
-from tests.e2e.harness import PROGRAMS, Done, NodeProcess, node, until
+from tests.e2e.harness import PROGRAMS, NodeProcess, node, until
 from tests.integration.remote_engine import Authority, mutual_tls
+from workers.temporal import connection
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -39,7 +43,7 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def cli(self, *words: str) -> Any:
-        command = [PROGRAMS / "temporal", *words, "--address", self.address, "--output", "json"]
+        command = [str(PROGRAMS / "temporal"), *words, "--address", self.address, "--output", "json"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
@@ -117,22 +121,39 @@ def test_over_tls_with_a_client_certificate(
     assert days(temporal.cli("operator", "namespace", "describe", "--namespace", "theirs")) == 30
 
 
-def test_what_can_not_be_used_is_said_at_once(tmp_path: Path, temporal: Server) -> None:
-    ours, theirs = Authority(), Authority()
+def test_a_node_that_gets_no_temporal_ends_and_says_why(tmp_path: Path) -> None:
+    never = NodeProcess(tmp_path, "none", extra=variables({"ADDRESS": "127.0.0.1:1"}))
+    done = never.cli("--json", "up", timeout_s=60)
+    assert done.code == 1
+    error = json.loads(done.err.splitlines()[-1])["error"]
+    assert (error["code"], error["where"]) == ("Missing", "temporal.address")
+    assert error["message"] == "Temporal at 127.0.0.1:1 can't be used: nothing listens there."
+
+
+async def test_what_can_not_be_used_is_said_in_bounded_time(tmp_path: Path, temporal: Server) -> None:
+    """Nothing here may wait for ever; the silent one is given up by a limit of ours."""
+    ours, theirs = certificates(tmp_path / "ours", Authority()), Authority()
+    right = certificates(tmp_path / "theirs", theirs)
     with line(temporal.address, terminating(tmp_path, theirs)) as secured, socket.create_server(("", 0)) as silent:
         tls = f"127.0.0.1:{secured.port}"
-        mine = certificates(tmp_path / "ours", ours)
-        right = certificates(tmp_path / "theirs", theirs)
-        missing = {**right, "TLS__CA_FILE": "/no/ca.pem"}
-        nobody = {"ADDRESS": f"127.0.0.1:{silent.getsockname()[1]}"}
-        assert refused(tmp_path, ADDRESS="127.0.0.1:1") == ("Missing", "temporal.address", "nothing listens there")
-        assert refused(tmp_path, ADDRESS="no.invalid:7233")[2] == "there is no such host"
-        assert refused(tmp_path, **nobody) == ("Missing", "temporal.address", "it does not answer")
-        assert refused(tmp_path, ADDRESS=tls, **mine)[2] == "its certificate is not to be trusted"
-        assert refused(tmp_path, ADDRESS=tls)[2] == "it ends the connection"
-        assert refused(tmp_path, ADDRESS=tls, **right, TLS__SERVER_NAME="else.example")[2].endswith("another name")
-        assert refused(tmp_path, ADDRESS=temporal.address, **right)[2] == "it does not speak TLS"
-        assert refused(tmp_path, ADDRESS=tls, **missing)[:2] == ("InvalidConfig", "temporal.tls.ca_file")
+        nobody = f"127.0.0.1:{silent.getsockname()[1]}"
+        cases: list[tuple[dict[str, str], str]] = [
+            ({"ADDRESS": "no.invalid:7233"}, "there is no such host"),
+            ({"ADDRESS": nobody}, "it does not answer"),
+            ({"ADDRESS": tls}, "it ends the connection"),
+            ({"ADDRESS": tls, **ours}, "its certificate is not to be trusted"),
+            ({"ADDRESS": tls, **right, "TLS__SERVER_NAME": "else.example"}, "its certificate is for another name"),
+            ({"ADDRESS": temporal.address, **right}, "it does not speak TLS"),
+        ]
+        told = await asyncio.gather(*(refusal_of(tmp_path, given) for given, _ in cases))
+    assert [error.message.split("can't be used: ")[1] for error in told] == [f"{why}." for _, why in cases]
+    assert all(isinstance(error, Missing) and error.hint for error in told)
+
+
+async def test_a_certificate_that_can_not_be_read_is_named(tmp_path: Path, temporal: Server) -> None:
+    settings = {"ADDRESS": temporal.address, "TLS__ENABLED": "true", "TLS__CA_FILE": "/no/ca.pem"}
+    error = await refusal_of(tmp_path, settings)
+    assert (error.code, error.where) == ("InvalidConfig", "temporal.tls.ca_file")
 
 
 def lives(running: NodeProcess, repositories: Path, docker_url: str, app: str) -> None:
@@ -144,15 +165,13 @@ def lives(running: NodeProcess, repositories: Path, docker_url: str, app: str) -
     assert left(docker_url, app) == []
 
 
-def refused(directory: Path, **temporal: str) -> tuple[str, str, str]:
-    """Code, place and reason with which a node does not start."""
-    never = NodeProcess(directory / secrets.token_hex(4), "none", extra=variables(temporal))
-    never.directory.mkdir()
-    done: Done = never.cli("--json", "up", timeout_s=60)
-    assert done.code in (1, 3), done
-    error = json.loads(done.err.splitlines()[-1])["error"]
-    assert error["hint"]
-    return error["code"], error["where"], error["message"].split("can't be used: ")[-1].rstrip(".")
+async def refusal_of(directory: Path, temporal: dict[str, str]) -> IarnetError:
+    environ = {**variables(temporal), "IARNET_DATA_DIR": str(directory)}
+    settings = load_settings(None, environ, {}, cwd=directory).settings
+    with pytest.raises(IarnetError) as refused:
+        async with connection(settings, "test@1"):
+            pass
+    return refused.value
 
 
 def variables(temporal: dict[str, str]) -> dict[str, str]:
@@ -185,7 +204,7 @@ def days(namespace: Any) -> float:
 
 
 def healthy(server: Server) -> bool:
-    command = [PROGRAMS / "temporal", "operator", "cluster", "health", "--address", server.address]
+    command = [str(PROGRAMS / "temporal"), "operator", "cluster", "health", "--address", server.address]
     assert psutil.pid_exists(server.process.pid)
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 

@@ -1,16 +1,13 @@
 """A change that is cancelled at awkward moments. Its activities are played: only so can they be held at one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.options import QUEUE, node_queue
@@ -29,10 +26,7 @@ from iarnet.models.plan import Operation, Plan
 from iarnet.models.source import GitSource
 from iarnet.models.work import Effect, Outcome, Prepare
 from workers.catalogue import WORKFLOWS
-from workers.converter import CONVERTER
 from workers.sandbox import runner
-from workers.search_attributes import ATTRIBUTES
-from workers.temporal_server import find
 from workflows.refusals import RunInterceptor
 
 NODE = "here"
@@ -118,17 +112,6 @@ def _operation(kind: Any) -> Operation:
     )
 
 
-@pytest.fixture(scope="module")
-async def client() -> AsyncIterator[Client]:
-    made = {"Keyword": SearchAttributeKey.for_keyword, "Int": SearchAttributeKey.for_int}
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=find(""),
-        data_converter=CONVERTER,
-        search_attributes=[made[kind](name) for name, kind in ATTRIBUTES.items()],
-    ) as environment:
-        yield environment.client
-
-
 async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseException | None, Any]:
     """What the run ended with, cancelled while the held activity was at work, and its status."""
     common: dict[str, Any] = {"activities": world.all(), "interceptors": [RunInterceptor()]}
@@ -156,7 +139,7 @@ async def _heard(handle: WorkflowHandle[Any, Any]) -> None:
     """The workflow, and not the server alone, knows that it was cancelled."""
     kinds: list[str] = []
     while "workflow_task_completed_event_attributes" not in kinds:
-        events = [event.WhichOneof("attributes") or "" for event in (await handle.fetch_history()).events]
+        events = [str(event.WhichOneof("attributes")) for event in (await handle.fetch_history()).events]
         asked = "workflow_execution_cancel_requested_event_attributes"
         kinds = events[events.index(asked) :] if asked in events else []
 

@@ -17,7 +17,7 @@ _REQUIRE = re.compile(
 )
 _IMPORT = re.compile(r"^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([\w.~/-]+)\"[ \t]*\r?$", re.MULTILINE)
 _ASSIGNED_ENV = re.compile(
-    r"\b(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)\s*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*\n?\s*([^\n]{1,200})"
+    r"\b(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)[ \t\r]*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*([^\s][^\n]{0,199})"
 )
 _GETENV = re.compile(
     r"\b(\w{0,40}(?i:env)\w{0,40})\(\s*\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"

@@ -47,7 +47,7 @@ _CONSUMERS = (
 _PORT_KEYS = r"(?:server\.port|quarkus\.http\.port|micronaut\.server\.port)"
 _PROPERTY_PORT = re.compile(rf"^[ \t]*{_PORT_KEYS}[ \t]*[=:][ \t]*([^\n]{{1,200}})", re.MULTILINE)
 _YAML_PORT = re.compile(
-    r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t]+[^\n]*\n){0,6}?[ \t]+port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
+    r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t][^\n]*\n){0,6}?[ \t]{1,40}port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
 )
 _PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^}\n]{0,300}))?\}")
 _GETENV = re.compile(

@@ -14,7 +14,7 @@ DEFAULT_VERSION = 17
 
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts")
 _COORDINATES = re.compile(
-    r"\b(?:implementation|api|compile|runtimeOnly|runtime|compileOnly)\b\s*\(?\s*(?:platform\(\s*)?[\"']([\w.-]+):([\w.-]+)(?::[^\"'\n]*)?[\"']"
+    r"\b(?:implementation|api|compile|runtimeOnly|runtime|compileOnly)\b\s{0,40}\(?\s{0,40}(?:platform\(\s{0,40})?[\"']([\w.-]+):([\w.-]+)(?::[^\"'\n]*)?[\"']"
 )
 _PLUGIN = re.compile(r"\bid\s*\(?\s*[\"']([\w.-]+)[\"']|apply\s+plugin:\s*[\"']([\w.-]+)[\"']")
 _GRADLE_VERSION = re.compile(

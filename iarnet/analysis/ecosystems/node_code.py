@@ -11,14 +11,14 @@ SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx", ".vue"
 CODE_LIMIT = 200_000
 
 _LITERAL = r"(?:'([^'\n]{0,300})'|\"([^\"\n]{0,300})\"|`([^`$\n]{0,300})`|(\d{1,9}|true|false))"
-_DEFAULT = rf"(?:\s*\)?\s*(?:\|\||\?\?)\s*{_LITERAL})?"
+_DEFAULT = rf"(?:\s{{0,40}}\)?\s{{0,40}}(?:\|\||\?\?)\s{{0,40}}{_LITERAL})?"
 _ENV = re.compile(rf"(?:process|Bun)\.env(?:\.([A-Za-z_]\w*)|\[[\"'](\w+)[\"']\])(!)?{_DEFAULT}")
 _META_ENV = re.compile(rf"import\.meta\.env\.([A-Za-z_]\w*)(){_DEFAULT}")
 _DESTRUCTURED = re.compile(r"(?:const|let|var)\s*\{([^{}]{1,2000})\}\s*=\s*process\.env\b")
 _CONFIG_GET = re.compile(
     rf"onfig\w{{0,30}}\.(getOrThrow|get)(?:<[^>\n]{{0,80}}>)?\(\s*[\"']([A-Z][A-Z0-9_]+)[\"']\s*(?:,\s*{_LITERAL})?"
 )
-_CHECKED = re.compile(r"!\s*process\.env\.(\w+)\s*\)\s*\{?\s*(?:throw|process\.exit)")
+_CHECKED = re.compile(r"!\s*process\.env\.(\w+)\s{0,40}\)\s{0,40}\{?\s{0,40}(?:throw|process\.exit)")
 _ZOD = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]+):\s*z\.([^\n]{0,300})", re.MULTILINE)
 _PRISMA = re.compile(r"env\(\"(\w+)\"\)")
 
@@ -32,7 +32,7 @@ _HOST = re.compile(r"(?:host(?:name)?\s*:\s*|,\s*)[\"'`]([\w.:]+)[\"'`]")
 
 _ROUTE = re.compile(r"\b(\w+)\.(?:get|all|use|head)\(\s*[\"'`](/[\w/-]{1,60})[\"'`]")
 _APPLICATION = re.compile(
-    r"\b(\w+)(?::\s*[\w<>., ]{1,80})?\s*=\s*(?:await\s+)?(?:express|[fF]astify|restify\.createServer"
+    r"\b(\w+)(?::[\w<>., ]{1,80})?\s{0,40}=\s{0,40}(?:await\s+)?(?:express|[fF]astify|restify\.createServer"
     r"|new\s+(?:Hono|OpenAPIHono|Elysia|Koa))\s*(?:<[^>\n]{0,80}>)?\("
 )
 _COMPARED = re.compile(r"(?:url|pathname|path)\s*={2,3}\s*[\"'`](/[\w/-]{1,60})[\"'`]")

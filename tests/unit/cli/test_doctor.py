@@ -60,6 +60,7 @@ def test_a_machine_that_has_everything(look):
 @pytest.mark.parametrize(
     ("flags", "name", "says", "fix"),
     [
+        ({"mode": "k8s"}, "mode", "no Kubernetes provider", "providers add"),
         ({"git__binary": "/no/git"}, "git", "not found", "`git.binary`"),
         ({"git__binary": "/bin/true"}, "git", "too old", "2.37"),
         ({"temporal__binary": "/no/temporal"}, "temporal", "/no/temporal", "temporal"),
@@ -77,6 +78,18 @@ def test_what_is_missing_is_named_with_a_way_to_fix_it(look, flags, name, says, 
     assert says in check.says
     assert fix in check.fix
     assert "hunter2" not in check.model_dump_json()
+
+
+def test_in_a_cluster_the_missing_provider_is_a_warning(look, tmp_path, monkeypatch):
+    account = tmp_path / "token"
+    account.write_text("t")
+    monkeypatch.setattr("workers.mode.SERVICE_ACCOUNT", account)
+    pod = {**os.environ, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    found = look(environ=pod, docker__host="")
+    assert (found["mode"].state, "providers add" in found["mode"].fix) == ("warn", True)
+    assert (found["docker"].state, found["docker"].says) == ("ok", "not used in this configuration")
+    assert look(environ=pod, docker__host="", mode="standalone")["mode"].says == "standalone"
+    assert look(environ=pod, docker__host="unix:///no/docker.sock")["docker"].state == "fail"
 
 
 def test_a_port_that_is_taken(look):

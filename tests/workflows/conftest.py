@@ -1,0 +1,22 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.testing import WorkflowEnvironment
+
+from workers.converter import CONVERTER
+from workers.search_attributes import ATTRIBUTES
+from workers.temporal_server import find
+
+
+@pytest.fixture(scope="session")
+async def client() -> AsyncIterator[Client]:
+    """Of a Temporal without workers."""
+    keyword, number = SearchAttributeKey.for_keyword, SearchAttributeKey.for_int
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=find(""),
+        data_converter=CONVERTER,
+        search_attributes=[number(name) if kind == "Int" else keyword(name) for name, kind in ATTRIBUTES.items()],
+    ) as environment:
+        yield environment.client
