@@ -9,6 +9,7 @@ from activities.heartbeat import heartbeating
 from iarnet.errors import NotFound
 from iarnet.models.analysis import Analysis
 from iarnet.models.change import AnalyzeRequest, AnalyzeResult
+from iarnet.models.source import Source
 from iarnet.sources.base import Sources, Tree
 from iarnet.store.base import Store
 
@@ -34,18 +35,19 @@ class Analyzing:
                 )
             analysis = await self._store.facts.analysis(request.app, source.part)
             if cached := analysis is not None:
-                return _result(request.app, analysis, cached)
+                return _result(source, analysis, cached)
             tree = await self._sources.tree(request.app, source.tree)
             part = tree.subtree(source.git.subdir) if source.git.subdir else tree
             found = await asyncio.to_thread(self._analyze, part)
             found = found.model_copy(update={"tree": source.part})
             await self._store.facts.save_analysis(request.app, found)
-            return _result(request.app, found, cached)
+            return _result(source, found, cached)
 
 
-def _result(app: str, analysis: Analysis, cached: bool) -> AnalyzeResult:
+def _result(source: Source, analysis: Analysis, cached: bool) -> AnalyzeResult:
     return AnalyzeResult(
-        app=app,
+        app=source.app,
+        commit=source.commit,
         tree=analysis.tree,
         components=tuple(c.name for c in analysis.components),
         edges=len(analysis.edges),

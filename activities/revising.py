@@ -50,7 +50,7 @@ class Revising:
                 await self._store.apps.set_settings(app.name, revision.settings)
             return Target(revision, await self._builds(app, revision))
         settings = _merged(app.settings, prepare.request)
-        revision = await self._new(app, settings, fresh=prepare.request.cause == "migrate")
+        revision = await self._new(app, prepare.commit, settings, fresh=prepare.request.cause == "migrate")
         if not prepare.dry_run:
             await self._store.apps.set_settings(app.name, settings)
             await self._store.facts.save_revision(revision)
@@ -64,9 +64,9 @@ class Revising:
             raise NotFound(f"{app.name} has no revision {number}.", where=app.name, hint=f"There are: {known}.")
         return revision
 
-    async def _new(self, app: App, settings: Settings, *, fresh: bool) -> Revision:
+    async def _new(self, app: App, commit: str, settings: Settings, *, fresh: bool) -> Revision:
         """The latest revision again when nothing has changed, else the next number. `fresh` forces a new number."""
-        source, analysis = await self._analysed(app)
+        source, analysis = await self._analysed(app, commit)
         components = tuple(qualify(app.name, c, analysis.edges) for c in analysis.components)
         qualified = analysis.model_copy(update={"components": components})
         corrected = self._correct(qualified, settings)
@@ -89,8 +89,8 @@ class Revising:
         )
         return latest if latest and not fresh and _same(latest, revision) else revision
 
-    async def _analysed(self, app: App) -> tuple[Source, Analysis]:
-        source = await self._store.facts.source(app.name)
+    async def _analysed(self, app: App, commit: str) -> tuple[Source, Analysis]:
+        source = await self._store.facts.source(app.name, commit)
         analysis = await self._store.facts.analysis(app.name, source.part) if source else None
         if source is None or analysis is None:
             raise NotFound(f"{app.name} is not analysed yet.", where=app.name, hint=f"iarnet deploy {app.name}")

@@ -8,6 +8,7 @@ import sys
 
 import engine
 import images
+import packages
 from places import exclusively, say
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     commands.add_parser("host", help="print the engine's DOCKER_HOST value")
     for name in ("images", "all"):
         commands.add_parser(name, help="engine and base images").add_argument(
-            "--all", action="store_true", help="also the images beyond the core set"
+            "--all", action="store_true", help="also the images and programs that only tests need"
         )
     arguments = parser.parse_args()
     if arguments.command == "host":
@@ -32,8 +33,11 @@ def main() -> None:
             return
         host = engine.engine_up()
         say(f"engine  {host}")
-        if arguments.command != "engine-up":
-            images.provide(host, every=arguments.all)
+        if arguments.command == "engine-up":
+            return
+        if arguments.all:
+            packages.require(packages.FOR_TESTS, packages.HIDDEN)
+        images.provide(host, every=arguments.all)
 
 
 def _running_host() -> str:

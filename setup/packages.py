@@ -12,9 +12,18 @@ APT_ENV = {"DEBIAN_FRONTEND": "noninteractive"}
 APT_SECONDS = 900
 
 
-def require(packages: Mapping[str, str]) -> None:
-    """Make programs available, each from its Debian package, or exit and say exactly what to install."""
-    missing = [program for program in packages if not shutil.which(program)]
+FOR_TESTS = {"sshd": "openssh-server", "initdb": "postgresql-15"}
+# Where Debian keeps programs that it does not put on the path.
+HIDDEN = "/usr/sbin:/usr/lib/postgresql/15/bin"
+
+
+def require(packages: Mapping[str, str], hidden: str = "") -> None:
+    """Make programs available, each from its Debian package, or exit and say exactly what to install.
+
+    `hidden`: further folders to look in, as in PATH.
+    """
+    path = f"{os.environ.get('PATH', os.defpath)}:{hidden}"
+    missing = [program for program in packages if not shutil.which(program, path=path)]
     if not missing:
         return
     names = sorted({packages[program] for program in missing})

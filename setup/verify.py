@@ -26,7 +26,7 @@ def main() -> int:
     if command == "check":
         return bool(check())
     # The images take longest on a fresh machine: they start first, and what needs no engine runs meanwhile.
-    with subprocess.Popen([*MACHINE, "all"]) as machine:
+    with subprocess.Popen([*MACHINE, "all", "--all"]) as machine:
         prepare = subprocess.run([sys.executable, ROOT / "setup" / "environment.py"], check=False)
         if prepare.returncode:
             machine.wait()
@@ -78,7 +78,9 @@ def _test(arguments: Sequence[str]) -> int:
     if host.returncode == 0:
         environment["DOCKER_HOST"] = host.stdout.strip()
     plain = ["--color=no"] if os.environ.get("CI") == "true" else []
-    argv = [str(PROGRAMS / "python"), "-m", "pytest", "-q", "-ra", "--durations=10", *plain, *arguments]
+    # A file's tests share a node, so a file stays together; what is asked for by name runs in one process.
+    spread = [] if arguments else ["-n", "2", "--dist", "loadfile"]
+    argv = [str(PROGRAMS / "python"), "-m", "pytest", "-q", "-ra", "--durations=15", *spread, *plain, *arguments]
     return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -45,6 +45,7 @@ class Change:
         self._kind = kind
         # A stop that is started by hand need not say that it is one.
         self._request = request if kind == "deploy" else request.model_copy(update={"cause": kind})
+        self._commit = ""
         self._plan: Plan | None = None
         self._failed: list[Operation] = []
         self.story = Story(request.app)
@@ -80,7 +81,7 @@ class Change:
 
     async def _carry_out(self, deployment: Deployment) -> None:
         if self._kind == "deploy" and self._request.revision is None:
-            await self._bring_code(deployment)
+            self._commit = await self._bring_code(deployment)
         self._step("planning")
         self._plan = await self._prepare(deployment, self._request, self._kind)
         self.story.planned(self._plan)
@@ -96,8 +97,8 @@ class Change:
         stop_if_cancelled()
         self.story.step(step)
 
-    async def _bring_code(self, deployment: Deployment) -> None:
-        """Import and analyse; both return at once what is known already."""
+    async def _bring_code(self, deployment: Deployment) -> str:
+        """Import and analyse; both return at once what is known already. Returns the commit."""
         queue = node_queue(deployment.node)
         if self._request.fetch or self._request.git:
             self._step("importing")
@@ -112,13 +113,14 @@ class Change:
         else:
             commit = ""
         self._step("analysing")
-        await on_node(
+        analysed = await on_node(
             queue,
             Analyzing.analyze_source,
             AnalyzeRequest(app=self._request.app, commit=commit),
             summary="find components and edges",
             options=ANALYZE,
         )
+        return analysed.commit
 
     async def _prepare(
         self, deployment: Deployment, request: ChangeRequest, kind: ChangeKind, compensation: bool = False
@@ -126,7 +128,9 @@ class Change:
         return await on_node(
             node_queue(deployment.node),
             Planning.prepare_change,
-            Prepare(deployment=deployment, request=request, kind=kind, compensation=compensation),
+            Prepare(
+                deployment=deployment, request=request, kind=kind, commit=self._commit, compensation=compensation
+            ),
             summary="plan, place, reserve",
             options=PREPARE,
         )

@@ -24,17 +24,17 @@ class PlanChange:
         require_id(f"plan.{request.app}.*")
         node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
         found_by(app=request.app, cause=request.cause, node=node)
-        if request.revision is None:
-            await self._bring_code(request, node)
+        commit = await self._bring_code(request, node) if request.revision is None else ""
         return await on_node(
             node_queue(node),
             Planning.prepare_change,
-            Prepare(deployment=_nothing(request, node), request=request, dry_run=True),
+            Prepare(deployment=_nothing(request, node), request=request, commit=commit, dry_run=True),
             summary="plan and place",
             options=PREPARE,
         )
 
-    async def _bring_code(self, request: ChangeRequest, node: str) -> None:
+    async def _bring_code(self, request: ChangeRequest, node: str) -> str:
+        """The commit that was analysed."""
         commit = ""
         if request.fetch or request.git:
             imported = await on_node(
@@ -45,13 +45,14 @@ class PlanChange:
                 options=SOURCE,
             )
             commit = imported.commit
-        await on_node(
+        analysed = await on_node(
             node_queue(node),
             Analyzing.analyze_source,
             AnalyzeRequest(app=request.app, commit=commit),
             summary="find components and edges",
             options=ANALYZE,
         )
+        return analysed.commit
 
 
 def _nothing(request: ChangeRequest, node: str) -> Deployment:

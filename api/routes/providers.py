@@ -89,7 +89,10 @@ async def test_provider(provider_id: PlainText, given: Given) -> ProviderHealth:
     try:
         provider = given.providers.get(provider_id)
     except NotFound:
-        return (await get_provider(provider_id, given)).health  # it could not be attached: why is said there
+        health = (await get_provider(provider_id, given)).health
+        if not health.problem:
+            raise
+        return health  # it could not be connected when the node started: why is known
     return await provider.check()
 
 

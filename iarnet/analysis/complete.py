@@ -49,7 +49,6 @@ def _from_image(draft: Draft) -> None:
     if start and "command" not in draft.facts:
         draft.facts["command"] = program(start, draft.name)
     draft.facts.setdefault("kind", _guess(draft))
-    draft.facts.setdefault("kind", _guess(draft))
     if draft.facts.get("baked"):
         _bake(draft)
 

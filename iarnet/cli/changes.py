@@ -82,7 +82,7 @@ def start(ctx: typer.Context, app: App, detach: Detach = False) -> None:
 def retry(
     ctx: typer.Context, app: App, on_failure: OnFailure = "auto", fetch: Fetch = True, detach: Detach = False
 ) -> None:
-    """Try a failed change again, with the commit that repairs it: what is healthy stays, it resumes at what failed."""
+    """Try a failed change again, with the newest commit: what is healthy stays, it resumes at what failed."""
     change(session_of(ctx), app, "retry", {"on_failure": on_failure, "fetch": fetch}, detach=detach)
 
 

@@ -34,6 +34,7 @@ class AnalyzeRequest(Value):
 
 class AnalyzeResult(Value):
     app: AppName
+    commit: str = ""
     tree: str
     components: tuple[str, ...]
     edges: int

@@ -13,12 +13,14 @@ ChangeKind = Literal["deploy", "stop", "delete"]
 class Prepare(Value):
     """Plan a change, place it and, unless `dry_run`, reserve what it needs.
 
+    `commit` is what was analysed for it: another import may end meanwhile. Without one, the newest.
     `compensation`: the plan undoes a change that failed, and does not take the place of its plan.
     """
 
     deployment: Deployment
     request: ChangeRequest
     kind: ChangeKind = "deploy"
+    commit: str = ""
     dry_run: bool = False
     compensation: bool = False
 

@@ -118,7 +118,7 @@ def test_a_deployment_goes_on_between_two_components(
 def test_a_deployment_goes_on_during_a_build(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
-    dockerfile = f"FROM {IMAGE}\nRUN sleep 6\nCMD httpd -f -p 8080 -h /etc\nEXPOSE 8080\n"
+    dockerfile = f"FROM {IMAGE}\nRUN echo {running.name} && sleep 6\nCMD httpd -f -p 8080 -h /etc\nEXPOSE 8080\n"
     source = application(repositories / "building", worker("other"))
     source.write("web/Dockerfile", dockerfile)
     built = "web", "  web: {build: web, dockerfile: Dockerfile, kind: web, ports: [8080], publish: true}\n"

@@ -52,14 +52,13 @@ def test_an_app_whose_instances_would_have_the_names_of_another_s_does_not_touch
 
 def test_one_app_does_not_reach_another(running: NodeProcess, repositories: Path, engine: docker.APIClient) -> None:
     ours, theirs = f"ours-{running.name}", f"theirs-{running.name}"
-    running.ok("deploy", application(repositories / "a", server(publish="false")).url, "--name", ours)
+    running.ok("deploy", application(repositories / "a", server(publish="false"), worker("peer")).url, "--name", ours)
     running.ok("deploy", application(repositories / "b", worker("spy")).url, "--name", theirs)
-    web, spy = only(running, ours, "web"), only(running, theirs, "spy")
+    web, peer, spy = only(running, ours, "web"), only(running, ours, "peer"), only(running, theirs, "spy")
     [network] = engine.inspect_container(web)["NetworkSettings"]["Networks"].values()
-    ask = ("wget", "-q", "-T", "3", "-O", "-")
-    assert run_in(engine, web, *ask, f"http://{network['IPAddress']}:8080")[0] == 0, "the address is right"
     for host in (network["IPAddress"], "web", f"iarnet-{ours}-web-r1-0"):
-        assert run_in(engine, spy, *ask, f"http://{host}:8080")[0] != 0, host
+        assert run_in(engine, peer, "sh", "-c", f"echo | nc -w 3 {host} 8080")[0] == 0, f"{host} is right"
+        assert run_in(engine, spy, "sh", "-c", f"echo | nc -w 3 {host} 8080")[0] != 0, host
 
 
 def test_what_leads_out_of_a_container_only_a_person_can_grant(

@@ -123,8 +123,8 @@ def test_no_secret_is_anywhere_but_in_its_container(
     assert holding(shown(running, app), values) == []
     assert holding(files(running), values) == []
     inspected = engine.inspect_container(next(iter(running.instances(app).values())))
-    image = engine.inspect_image(inspected["Image"])
-    history = engine.history(inspected["Image"])
+    image = engine.inspect_image(inspected["Image"])  # type: ignore[no-untyped-call]
+    history = engine.history(inspected["Image"])  # type: ignore[no-untyped-call]
     engine_says = {"labels": inspected["Config"]["Labels"], "arguments": inspected["Args"], "image": image}
     clear = {place: str(said).encode() for place, said in (engine_says | {"history": history}).items()}
     assert holding(clear, values) == []

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -85,7 +86,7 @@ def read_module(path: str, text: str | None, *, always: bool = False) -> Module 
     if text is None or len(text) > CODE_LIMIT or not (always or INTERESTING.search(text)):
         return None
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     module = Module(path, text, tree)
@@ -93,6 +94,13 @@ def read_module(path: str, text: str | None, *, always: bool = False) -> Module 
         _note(module, node)
     module.apps = [*_assigned_apps(module), *_factories(module)]
     return module
+
+
+def parse(text: str) -> ast.Module:
+    """What the compiler has to say on somebody else's style does not go into our log. Raises as `ast.parse`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def top_level(tree: ast.Module) -> Iterator[ast.stmt]:

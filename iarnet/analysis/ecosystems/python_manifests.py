@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.manifests import join, line_of, names, read_toml, strings, table, text_at
 from iarnet.analysis.ecosystems.notes import Notes
+from iarnet.analysis.ecosystems.python_code import parse
 
 MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "manage.py")
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -162,7 +163,7 @@ def _setup_cfg(text: str | None) -> list[str]:
 
 def _setup_py(text: str | None) -> list[str]:
     try:
-        tree = ast.parse(text or "")
+        tree = parse(text or "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     lists = [

@@ -8,6 +8,7 @@ from iarnet.analysis.recipes import dockerfile
 _NATIVE = {  # distribution packages by Python package: to compile it, and to use it
     "psycopg2": (("gcc", "libc6-dev", "libpq-dev"), ("libpq5",)),
     "psycopg": ((), ("libpq5",)),
+    "psycopg[c]": (("gcc", "libc6-dev", "libpq-dev"), ("libpq5",)),
     "mysqlclient": (("gcc", "libc6-dev", "pkg-config", "default-libmysqlclient-dev"), ("libmariadb3",)),
     "python-ldap": (("gcc", "libc6-dev", "libldap2-dev", "libsasl2-dev"), ("libldap-common", "libsasl2-2")),
     "uwsgi": (("gcc", "libc6-dev"), ()),
@@ -70,7 +71,8 @@ def python_recipe(build: PythonBuild) -> str:
 
 
 def _native(build: PythonBuild) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    pairs = [_NATIVE[name] for name in sorted(build.dependencies & _NATIVE.keys())]
+    bundled = {"psycopg"} if build.dependencies & {"psycopg[binary]", "psycopg-binary"} else set()
+    pairs = [_NATIVE[name] for name in sorted((build.dependencies - bundled) & _NATIVE.keys())]
     compile_with = {package for needs, _ in pairs for package in needs} | ({"git"} if build.vcs else set())
     return tuple(sorted(compile_with)), tuple(sorted({package for _, uses in pairs for package in uses}))
 

@@ -180,3 +180,23 @@ def test_a_key_that_others_can_read(tmp_path: Path) -> None:
 def test_a_key_of_the_wrong_length() -> None:
     with pytest.raises(InvalidConfig):
         SealedSecrets(MemoryRows(), b"short")
+
+
+async def test_what_was_stored_before_is_redacted_too(rows: MemoryRows, sealed: SealedSecrets) -> None:
+    """What still runs from before a restart prints what nobody has resolved since."""
+    await sealed.put("shop/db/password", "open sesame")
+    await sealed.put("shop/web/token", "abracadabra")
+    again = SealedSecrets(rows, KEY)
+    await again.check()
+    assert again.redact("open sesame, abracadabra") == "***, ***"
+
+
+async def test_one_damaged_secret_does_not_keep_the_others_from_being_redacted(
+    rows: MemoryRows, sealed: SealedSecrets
+) -> None:
+    for name in ("a", "b", "c"):
+        await sealed.put(name, f"value of {name}")
+    await rows.put("b/", b"\x01 damaged beyond repair, with bytes enough for a nonce")
+    again = SealedSecrets(rows, KEY)
+    await again.check()
+    assert again.redact("value of a, value of c") == "***, ***"

@@ -71,6 +71,31 @@ def test_a_large_file_of_one_thing_takes_no_longer_than_it_should(name: str) -> 
         assert everybody({**BASE, name: filler * (190_000 // len(filler))})
 
 
+BEGUN = {
+    "index.js": ("process.env.A", "import.meta.env.A", "!process.env.A)", "host:", "app: a", "config.get(", "port",
+                 "new Server", "onfig.get("),
+    "main.go": ('x := os.Getenv("A")', 'x := os.Getenv("A")\nif x == "" {', "flag.String(", "net.Listen(", "x :="),
+    "build.gradle": ("implementation", "api (", "id", "apply plugin:", "mainClass", "sourceCompatibility"),
+    "App.java": ("getenv(", "getenv()", "@Value(", "createContext(", "port(", "public static void"),
+    "application.yml": ("server:\n", "  port:"),
+    "main.py": ("environ", "from a import", "import a"),
+    "Procfile": ("web:", "a"),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("name", BEGUN)
+def test_what_begins_well_and_goes_on_for_ever_with_nothing_is_soon_done_with(name: str) -> None:
+    path = f"src/main/resources/{name}" if name == "application.yml" else name
+    gradle = {"build.gradle": "plugins { id 'java' }"} if name in ("App.java", "application.yml") else {}
+    for begin in BEGUN[name]:
+        for filler in (" ", "\t", "\n", "\n "):
+            text = begin + filler * (100_000 // len(filler)) + "!"
+            assert everybody(
+                {**BASE, "package.json": '{"scripts": {"start": "node index.js"}}', **gradle, path: text}
+            )
+
+
 def everybody(files: dict[str, str]) -> bool:
     profiles = [ask(ecosystem, files) for ecosystem in ECOSYSTEMS]
     return all(profile is None or profile.language for profile in profiles)

@@ -70,3 +70,15 @@ def test_commands(command: str, expected: str) -> None:
 def test_what_needs_a_shell() -> None:
     assert [needs_shell(c) for c in ("a b", "a $B", "a *.js", "~/a", "")] == [False, True, True, True, True]
     assert with_exec("cd x && a") == "cd x && exec a"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "library", "compiler"),
+    [("psycopg", True, False), ("psycopg[binary]", False, False), ("psycopg[c]", True, True)],
+)
+def test_a_driver_that_brings_its_library_gets_none_from_the_distribution(
+    requirement: str, library: bool, compiler: bool
+) -> None:
+    profile = ask(ECOSYSTEMS[0], {**PROGRAMS["pip"], "requirements.txt": f"flask\n{requirement}==3.2\n"})
+    assert profile
+    assert ("libpq5" in (profile.recipe or ""), "libpq-dev" in (profile.recipe or "")) == (library, compiler)

@@ -473,3 +473,17 @@ def test_the_same_tree_gives_the_same_analysis() -> None:
 def test_a_required_setting_that_nobody_gives_is_kept() -> None:
     api = run(flask("STRIPE_KEY")).components[0]
     assert EnvVar(name="STRIPE_KEY", required=True) in api.env
+
+
+def test_a_repository_can_not_grant_itself_what_leads_out_of_a_container() -> None:
+    compose = "services:\n  web:\n    image: a\n    cap_add: [cap_sys_admin, chown, ALL]\n"
+    analysis = run({"compose.yaml": compose})
+    assert named(analysis, "web").capabilities == ("CHOWN",)
+    [warning] = [w for w in analysis.warnings if w.code == "capability-withheld"]
+    assert "SYS_ADMIN, ALL" in warning.message
+    assert '--set web.capabilities="SYS_ADMIN CHOWN ALL"' in warning.message
+
+
+def test_what_a_database_asks_for_comes_on_top_of_what_its_image_needs() -> None:
+    compose = "services:\n  db:\n    image: mysql:8\n    cap_add: [SYS_NICE]\n"
+    assert {"CHOWN", "SETUID", "SETGID"} <= set(named(run({"compose.yaml": compose}), "db").capabilities)
