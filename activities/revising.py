@@ -49,12 +49,23 @@ class Revising:
             if not prepare.dry_run and not prepare.compensation:
                 await self._store.apps.set_settings(app.name, revision.settings)
             return Target(revision, await self._builds(app, revision))
+        if prepare.request.cause == "migrate" and app.revision:
+            return await self._moved(app, prepare.dry_run)
         settings = _merged(app.settings, prepare.request)
         revision = await self._new(app, prepare.commit, settings, fresh=prepare.request.cause == "migrate")
         if not prepare.dry_run:
             await self._store.apps.set_settings(app.name, settings)
             await self._store.facts.save_revision(revision)
             await self._ensure_secrets(revision)
+        return Target(revision, await self._builds(app, revision))
+
+    async def _moved(self, app: App, dry_run: bool) -> Target:
+        """What runs, and nothing newer, under a new number: what is lost keeps its name until it comes back."""
+        running = await self._old(app, app.revision)
+        latest = next(iter(await self._store.facts.revisions(app.name)), running)
+        revision = running.model_copy(update={"number": latest.number + 1, "created_at": self._clock()})
+        if not dry_run:
+            await self._store.facts.save_revision(revision)
         return Target(revision, await self._builds(app, revision))
 
     async def _old(self, app: App, number: int) -> Revision:

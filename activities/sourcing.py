@@ -5,7 +5,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeating
 from iarnet.builds.base import Builder
 from iarnet.models.change import ChangeRequest, ImportRequest, ImportResult
-from iarnet.secrets.base import Secrets
+from iarnet.secrets.base import Secrets, made_for
 from iarnet.sources.base import Sources
 from iarnet.store.base import Clock, Store
 
@@ -34,9 +34,9 @@ class Sourcing:
 
     @activity.defn
     async def forget_source(self, request: ChangeRequest) -> None:
-        """Remove the code, the images and, unless data is kept that needs them, the secrets of an app."""
+        """Remove the code, the images and, unless data is kept that needs them, the secrets made for an app."""
         async with heartbeating():
             await self._sources.forget(request.app)
             await self._builder.forget(request.app)
             if not request.keep_data:
-                await self._secrets.delete(f"{request.app}/")
+                await self._secrets.delete(made_for(request.app))

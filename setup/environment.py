@@ -23,7 +23,7 @@ def main() -> None:
     with exclusively("environment"):
         for arguments in (
             ("venv", "--allow-existing", "--python", sys.executable, str(VENV)),
-            ("pip", "sync", *python, "--require-hashes", str(ROOT / "requirements.lock")),
+            ("pip", "sync", *python, "--compile-bytecode", "--require-hashes", str(ROOT / "requirements.lock")),
             ("pip", "install", *python, "--no-deps", "--editable", str(ROOT)),
         ):
             run_logged("venv", [uv, *arguments], timeout=INSTALL_SECONDS)

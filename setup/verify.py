@@ -73,7 +73,8 @@ def _accept_bare_machine() -> bool:
 
 
 def _test(arguments: Sequence[str]) -> int:
-    environment = dict(os.environ)
+    # Bytecode is kept: without it, each node that a test starts compiles every module again.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     host = subprocess.run([*MACHINE, "host"], capture_output=True, text=True, check=False)
     if host.returncode == 0:
         environment["DOCKER_HOST"] = host.stdout.strip()

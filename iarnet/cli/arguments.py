@@ -17,7 +17,11 @@ App = Annotated[str, typer.Argument(metavar="APP", help="name of the application
 Component = Annotated[str, typer.Argument(metavar="COMPONENT", help="name of the component", show_default=False)]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="change a setting: web.replicas=2, api.env.DEBUG=1; repeatable"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="change a setting, kept in the clear: web.replicas=2, api.env.DEBUG=1; repeatable",
+    ),
 ]
 Secret = Annotated[
     list[str] | None,

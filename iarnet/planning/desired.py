@@ -8,6 +8,7 @@ from iarnet.models.component import Component, EnvVar
 from iarnet.models.edge import Edge
 from iarnet.models.image import made_here
 from iarnet.models.instance import InstanceSpec, PortBinding
+from iarnet.secrets.base import made_for
 
 # Docker has no notion of these; on the wire they are TCP.
 _TRANSPORT = {"udp": "udp"}
@@ -102,4 +103,4 @@ def _bindings(component: Component, host_ports: Mapping[str, int]) -> tuple[Port
 
 
 def _qualified(app: str, env: EnvVar) -> EnvVar:
-    return env.model_copy(update={"secret": f"{app}/{env.secret}"}) if env.secret else env
+    return env.model_copy(update={"secret": f"{made_for(app)}/{env.secret}"}) if env.secret else env

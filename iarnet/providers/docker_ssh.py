@@ -59,7 +59,11 @@ class SshTunnel:
             if self._process is None:
                 return
             self._process.terminate()
-            self._process.wait(timeout=5)
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def dial_command(self, host: str, port: int) -> list[str]:

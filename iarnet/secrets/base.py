@@ -5,8 +5,13 @@ from typing import Protocol
 from iarnet.models.component import EnvVar
 
 
+def made_for(app: str) -> str:
+    """What the names of secrets begin with that a repository asks for: it names none that a person has stored."""
+    return f"apps/{app}"
+
+
 class Secrets(Protocol):
-    """Names look like `{app}/{component}/{name}` or `credentials/{name}`."""
+    """Names look like `apps/{app}/{component}/{name}` (made here) or `credentials/{name}` (stored by a person)."""
 
     async def put(self, name: str, value: str) -> None: ...
 

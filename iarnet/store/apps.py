@@ -111,17 +111,7 @@ def stale(app: App, epoch: int) -> StaleEpoch:
     )
 
 
-# What an app's own secrets begin with is its name; below these, users keep what no repository may read.
-_RESERVED = ("credentials", "providers")
-
-
 def _new_app(**values: Any) -> App:
-    if values["name"] in _RESERVED:
-        raise InvalidInput(
-            f"{values['name']!r} can't be the name of an app: secrets of other things are kept under it",
-            where="name",
-            hint="choose another one: --name",
-        )
     try:
         return App(**values)
     except ValidationError as error:

@@ -4,12 +4,15 @@ from pathlib import Path
 import pytest
 
 from tests.contract.docker_engine import engine_url
+from tests.e2e.engine import sweep_forgotten
 from tests.e2e.harness import NodeProcess, node
 
 
 @pytest.fixture(scope="session")
 def docker_url() -> str:
-    return engine_url()
+    url = engine_url()
+    sweep_forgotten(url)
+    return url
 
 
 @pytest.fixture(scope="module")

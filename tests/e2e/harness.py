@@ -1,5 +1,6 @@
 """A whole node as a process of its own, and what a person does with it."""
 
+import ctypes
 import json
 import os
 import secrets
@@ -102,6 +103,7 @@ class NodeProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_the_tests,
             )
         until(self._answers, f"{self.name} is up: {self.tail()}", within_s)
         return time.monotonic() - began
@@ -215,6 +217,11 @@ class NodeProcess:
         found = self.api("GET", f"/api/v1/apps/{app}").json()["addresses"]
         assert component in found or len(found) == 1, found
         return str(found[component] if component else next(iter(found.values())))
+
+
+def _end_with_the_tests() -> None:
+    """In the node's process: a test run that is killed takes its nodes along, and they end their servers."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 @contextmanager

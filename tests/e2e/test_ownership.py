@@ -140,13 +140,20 @@ def test_an_app_can_not_run_what_was_built_for_another(running: NodeProcess, rep
     assert "was built here for an application" in refused.out + refused.err
 
 
-def test_an_app_can_not_have_the_name_under_which_credentials_are_kept(
-    running: NodeProcess, repositories: Path
+def test_a_repository_does_not_get_at_secrets_that_a_person_has_stored(
+    running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
-    source = application(repositories / "credentials", worker("web", secrets="{TOKEN: github}"))
-    refused = running.cli("--json", "import", source.url)
-    assert refused.code != 0
-    assert "InvalidInput" in refused.out + refused.err
+    """Also when the application is called as the folder of those secrets is."""
+    app, stored = f"keys-{running.name}", "not-for-everybody"
+    running.api("PUT", f"/api/v1/secrets/{app}/github", {"value": stored}).raise_for_status()
+    wanted = f"{{A: github, B: {app}/github, C: ../{app}/github}}"
+    source = application(repositories / "keys", worker("web", secrets=wanted))
+    running.ok("deploy", source.url, "--name", app)
+    env = engine.inspect_container(only(running, app, "web"))["Config"]["Env"]
+    assert [entry for entry in env if stored in entry] == []
+    running.ok("delete", app, "--yes", "--delete-data")
+    names = [name for name in running.ok("--json", "secrets", "ls").json["names"] if app in name]
+    assert names == [f"{app}/github"], "what was made for it is gone, what a person stored is there"
 
 
 def test_going_back_to_an_older_commit_deploys_that_one(
@@ -208,7 +215,7 @@ def test_deleting_the_data_of_what_never_came_up_leaves_nothing(
     assert left(docker_url, app)
     running.ok("delete", app, "--yes", "--delete-data")
     assert left(docker_url, app) == []
-    assert [n for n in running.ok("--json", "secrets", "ls").json["names"] if n.startswith(app)] == []
+    assert [name for name in running.ok("--json", "secrets", "ls").json["names"] if app in name] == []
 
 
 def test_the_data_of_a_component_that_is_gone_goes_with_the_app(

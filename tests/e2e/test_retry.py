@@ -164,6 +164,10 @@ def test_a_failed_second_revision_is_rolled_back_to_the_same_address(
     assert (app["status"], app["revision"]) == ("running", 1)
     assert running.address("back") == address
     assert running.cli("rollback", "back", "--revision", "99").code == 4
+    running.ok("stop", "back")
+    refused = running.cli("retry", "back")
+    assert refused.code == 5, "retrying must not start what was stopped"
+    assert "stop" in refused.err
 
 
 def test_a_replaced_component_comes_back_when_a_later_one_fails(running: NodeProcess, repositories: Path) -> None:

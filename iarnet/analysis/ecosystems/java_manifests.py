@@ -16,9 +16,9 @@ _GRADLE_FILES = ("build.gradle", "build.gradle.kts")
 _COORDINATES = re.compile(
     r"\b(?:implementation|api|compile|runtimeOnly|runtime|compileOnly)\b\s{0,40}\(?\s{0,40}(?:platform\(\s{0,40})?[\"']([\w.-]+):([\w.-]+)(?::[^\"'\n]*)?[\"']"
 )
-_PLUGIN = re.compile(r"\bid\s*\(?\s*[\"']([\w.-]+)[\"']|apply\s+plugin:\s*[\"']([\w.-]+)[\"']")
+_PLUGIN = re.compile(r"\bid\s{0,40}\(?\s{0,40}[\"']([\w.-]+)[\"']|apply\s+plugin:\s*[\"']([\w.-]+)[\"']")
 _GRADLE_VERSION = re.compile(
-    r"(?:languageVersion[^\n]{0,80}?of\(|jvmToolchain\(|(?:source|target)Compatibility\s*=?\s*[\"']?(?:JavaVersion\.VERSION_)?)(?:1[._])?(\d+)"
+    r"(?:languageVersion[^\n]{0,80}?of\(|jvmToolchain\(|(?:source|target)Compatibility\s{0,40}=?\s{0,40}[\"']?(?:JavaVersion\.VERSION_)?)(?:1[._])?(\d+)"
 )
 _GRADLE_MAIN = re.compile(
     r"(?:mainClass(?:Name)?(?:\.set\(|\s*=)|[\"']Main-Class[\"']\s*(?::|to))\s*[\"']([\w.$]+)[\"']"

@@ -86,14 +86,22 @@ BEGUN = {
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("name", BEGUN)
 def test_what_begins_well_and_goes_on_for_ever_with_nothing_is_soon_done_with(name: str) -> None:
-    path = f"src/main/resources/{name}" if name == "application.yml" else name
-    gradle = {"build.gradle": "plugins { id 'java' }"} if name in ("App.java", "application.yml") else {}
+    files, path, head = AROUND.get(name, ({}, name, ""))
     for begin in BEGUN[name]:
         for filler in (" ", "\t", "\n", "\n "):
-            text = begin + filler * (100_000 // len(filler)) + "!"
-            assert everybody(
-                {**BASE, "package.json": '{"scripts": {"start": "node index.js"}}', **gradle, path: text}
-            )
+            assert everybody({**files, path: head + begin + filler * (100_000 // len(filler)) + "!"})
+
+
+JAVA = "class App { public static void main(String[] a) { } }\n"
+GRADLE = {"build.gradle": "plugins { id 'java' }", "src/main/java/App.java": JAVA}
+AROUND: dict[str, tuple[dict[str, str], str, str]] = {
+    "index.js": ({"package.json": '{"scripts": {"start": "node index.js"}}'}, "index.js", ""),
+    "main.go": ({"go.mod": "module a\n"}, "main.go", "package main\n\nfunc main() {\n}\n"),
+    "build.gradle": (GRADLE, "build.gradle", ""),
+    "App.java": (GRADLE, "src/main/java/App.java", JAVA),
+    "application.yml": (GRADLE, "src/main/resources/application.yml", ""),
+    "main.py": ({"requirements.txt": "flask"}, "main.py", ""),
+}
 
 
 def everybody(files: dict[str, str]) -> bool:
