@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
-from iarnet.models.component import Component, EnvVar
+from iarnet.models.component import HARMLESS_CAPABILITIES, Component, EnvVar
 from iarnet.models.edge import Edge
 from iarnet.models.image import made_here
 from iarnet.models.instance import InstanceSpec, PortBinding
@@ -85,12 +85,21 @@ def instance_specs(
             resources=component.resources,
             health=component.health,
             user=component.user,
-            capabilities=component.capabilities,
+            capabilities=component.capabilities or _usual(component),
             working_dir=component.working_dir,
             aliases=(component.name,),
         )
         for replica in range(component.replicas)
     ]
+
+
+def _usual(component: Component) -> tuple[str, ...]:
+    """What images expect that start as root to become somebody else (nginx dies without); what names its user, as
+    everything does that we write the recipe of, needs none."""
+    recipe = component.build.recipe if component.build else None
+    if component.user or (recipe and "\nUSER " in recipe):
+        return ()
+    return tuple(sorted(HARMLESS_CAPABILITIES))
 
 
 def _bindings(component: Component, host_ports: Mapping[str, int]) -> tuple[PortBinding, ...]:

@@ -196,15 +196,17 @@ def test_a_cancel_that_comes_at_any_moment_is_heard(
 
 
 def _was_told_in_time(running: NodeProcess, workflow_id: str) -> bool:
-    """Whether the cancellation came before the change began to record its end."""
+    """Whether the change was woken after the cancellation, and before it began to record its end."""
     happened = events(running, workflow_id)
     cancelled = [int(e["eventId"]) for e in happened if e["eventType"].endswith("EXECUTION_CANCEL_REQUESTED")]
+    woken = [int(e["eventId"]) for e in happened if e["eventType"].endswith("WORKFLOW_TASK_STARTED")]
     finish = [
         int(e["eventId"])
         for e in happened
         if e.get("activityTaskScheduledEventAttributes", {}).get("activityType", {}).get("name") == "finish_change"
     ]
-    return bool(cancelled) and (not finish or cancelled[0] < finish[0])
+    before = finish[0] if finish else int(happened[-1]["eventId"])
+    return bool(cancelled) and any(cancelled[0] < each < before for each in woken)
 
 
 def test_watches_run_already_and_are_watched(running: NodeProcess, repositories: Path) -> None:

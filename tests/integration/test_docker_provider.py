@@ -176,7 +176,8 @@ async def test_instances_are_hardened(world: DockerWorld) -> None:
     assert "CapEff:\t0000000000000000" in status
     host = world.client.inspect_container(made.name)["HostConfig"]
     assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["CHOWN"])
-    assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (64 * MIB, 64 * MIB, 500_000_000)
+    assert (host["Memory"], host["MemorySwap"]) == (64 * MIB, 64 * MIB)
+    assert (host["CpuShares"], host["NanoCpus"]) == (512, 1_000_000_000)
     assert (host["PidsLimit"], host["Init"], host["Privileged"]) == (512, True, False)
     assert (host["PidMode"], host["UTSMode"], host["Binds"]) == ("", "", None)
     assert host["RestartPolicy"]["Name"] == "no"
