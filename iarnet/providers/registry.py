@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from iarnet.errors import AlreadyExists, InvalidInput, NotFound
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration
 from iarnet.providers.base import Provider, SecretReader
-from iarnet.providers.docker import DockerProvider
-from iarnet.providers.docker_connection import Connection, TlsFiles
-from iarnet.providers.docker_ssh import SshLogin, SshTunnel
+from iarnet.providers.docker.connection import Connection, TlsFiles
+from iarnet.providers.docker.provider import DockerProvider
+from iarnet.providers.docker.ssh import SshLogin, SshTunnel
 
 LOCAL = "local-docker"
 

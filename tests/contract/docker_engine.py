@@ -8,7 +8,7 @@ import docker
 import docker.errors
 import pytest
 
-from iarnet.providers.docker_spec import OWNER
+from iarnet.providers.docker.spec import OWNER
 
 IMAGE = "busybox:stable"
 

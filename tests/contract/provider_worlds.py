@@ -12,10 +12,10 @@ from iarnet.models.instance import InstanceSpec, PortBinding
 from iarnet.models.provider import ProviderInfo
 from iarnet.models.resources import MIB, Resources
 from iarnet.providers.base import Provider
-from iarnet.providers.docker import DockerProvider
-from iarnet.providers.docker_connection import Connection
-from iarnet.providers.docker_network import network_name
-from iarnet.providers.docker_spec import OWNER, container, volume_name
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.network import network_name
+from iarnet.providers.docker.provider import DockerProvider
+from iarnet.providers.docker.spec import OWNER, container, volume_name
 from iarnet.providers.memory import MemoryProvider
 from tests.contract.docker_engine import IMAGE, sweep
 

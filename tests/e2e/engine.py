@@ -5,7 +5,7 @@ import time
 
 import docker
 
-from iarnet.providers.docker_spec import OWNER
+from iarnet.providers.docker.spec import OWNER
 from tests.contract.docker_engine import sweep
 
 _FORGOTTEN_S = 2 * 3600

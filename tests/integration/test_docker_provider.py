@@ -29,11 +29,11 @@ from iarnet.models.instance import InstanceSpec, LogQuery, PortBinding
 from iarnet.models.provider import ProviderInfo, ProviderRegistration
 from iarnet.models.resources import MIB, Resources
 from iarnet.providers.base import Provider
-from iarnet.providers.docker import DockerProvider
-from iarnet.providers.docker_connection import Connection
-from iarnet.providers.docker_images import Images
-from iarnet.providers.docker_network import network_name
-from iarnet.providers.docker_spec import OWNER, volume_name
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.images import Images
+from iarnet.providers.docker.network import network_name
+from iarnet.providers.docker.provider import DockerProvider
+from iarnet.providers.docker.spec import OWNER, volume_name
 from iarnet.providers.registry import LOCAL, ProviderRegistry
 from tests.contract.docker_engine import IMAGE, engine_url, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of

@@ -10,10 +10,10 @@ import psutil
 from iarnet.errors import Conflict, NotFound
 from iarnet.models.provider import UsageSample
 from iarnet.models.resources import Capacity, Resources
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_request import request
-from iarnet.providers.docker_spec import OWNER
-from iarnet.providers.docker_usage import CpuMeter, HostMeter, capacity, disk, memory, on_this_machine, sample, total
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.request import request
+from iarnet.providers.docker.spec import OWNER
+from iarnet.providers.docker.usage import CpuMeter, HostMeter, capacity, disk, memory, on_this_machine, sample, total
 
 Measured = tuple[dict[str, Any], dict[str, Any]]
 

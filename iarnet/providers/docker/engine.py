@@ -10,9 +10,9 @@ import docker.errors
 import requests
 
 from iarnet.errors import IarnetError, NotFound, ProviderUnavailable
-from iarnet.providers.docker_connection import Connection
-from iarnet.providers.docker_errors import error_from_engine
-from iarnet.providers.docker_stream import Stream, pump
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.errors import error_from_engine
+from iarnet.providers.docker.stream import Stream, pump
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import docker
 
 from iarnet.errors import Conflict, SpecMismatch
 from iarnet.models.instance import InstanceSpec
-from iarnet.providers.docker_engine import Engine, or_none
-from iarnet.providers.docker_spec import volume_labels, volume_name
+from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.spec import volume_labels, volume_name
 
 
 class Volumes:

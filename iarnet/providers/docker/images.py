@@ -14,9 +14,9 @@ from docker.utils.json_stream import json_stream
 
 from iarnet.errors import ImageUnavailable, NotFound, ProviderError, ProviderUnavailable
 from iarnet.providers.base import ImageSource
-from iarnet.providers.docker_engine import Engine, or_none
-from iarnet.providers.docker_request import request, stream
-from iarnet.providers.docker_stream import Stream
+from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.request import request, stream
+from iarnet.providers.docker.stream import Stream
 
 PULL_S = 120.0
 

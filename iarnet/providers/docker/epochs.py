@@ -1,8 +1,8 @@
 """Which change of an application may act: the newest that has been here."""
 
 from iarnet.errors import StaleEpoch
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_spec import APP, EPOCH, OWNER
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.spec import APP, EPOCH, OWNER
 
 
 class Epochs:

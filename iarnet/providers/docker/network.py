@@ -11,8 +11,8 @@ import structlog
 from docker.types import IPAMConfig, IPAMPool
 
 from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
-from iarnet.providers.docker_engine import Engine, or_none
-from iarnet.providers.docker_spec import APP, OWNER
+from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.spec import APP, OWNER
 
 _log = structlog.get_logger(__name__)
 

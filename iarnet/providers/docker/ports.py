@@ -3,8 +3,8 @@
 import socket
 from typing import Any
 
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_spec import APP, COMPONENT
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.spec import APP, COMPONENT
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from iarnet.errors import Conflict
-from iarnet.providers.docker_engine import Engine, or_none
-from iarnet.providers.docker_spec import STOP_S
+from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.spec import STOP_S
 
 _YOUNG_S = 1.0
 

@@ -9,8 +9,8 @@ from typing import Literal
 import requests
 
 from iarnet.models.instance import LogLine, LogQuery
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_request import stream
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.request import stream
 
 Frame = tuple[Literal["stdout", "stderr"], bytes]
 

@@ -9,7 +9,7 @@ import docker
 import docker.tls
 
 from iarnet.errors import InvalidInput
-from iarnet.providers.docker_ssh import SshTunnel
+from iarnet.providers.docker.ssh import SshTunnel
 
 OLDEST_API = "1.41"
 """Engine 20.10."""

@@ -7,10 +7,10 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from iarnet.errors import Conflict, IarnetError, ProviderUnavailable
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, ProbeResult
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_logs import frames
-from iarnet.providers.docker_request import stream
-from iarnet.providers.docker_ssh import SshTunnel
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.logs import frames
+from iarnet.providers.docker.request import stream
+from iarnet.providers.docker.ssh import SshTunnel
 from iarnet.providers.probe import Dial, Pair, probe_port
 
 _LISTENING = "0A"

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from iarnet.errors import ProviderUnavailable
 from iarnet.models.instance import Instance, InstanceState
 from iarnet.models.provider import ProviderEvent
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_spec import NAME, OWNER, gone, instance
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.spec import NAME, OWNER, gone, instance
 
 Kind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
 

@@ -8,7 +8,7 @@ import requests
 from docker.errors import create_api_error_from_http_exception
 from docker.types import CancellableStream
 
-from iarnet.providers.docker_stream import Stream
+from iarnet.providers.docker.stream import Stream
 
 T = TypeVar("T")
 

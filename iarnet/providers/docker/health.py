@@ -8,9 +8,9 @@ import docker
 
 from iarnet.errors import IarnetError
 from iarnet.models.provider import Capabilities, ProviderHealth
-from iarnet.providers.docker_connection import OLDEST_API
-from iarnet.providers.docker_engine import Engine
-from iarnet.providers.docker_errors import unreachable
+from iarnet.providers.docker.connection import OLDEST_API
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.errors import unreachable
 
 _WITHIN_S = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}

@@ -10,7 +10,7 @@ import psutil
 
 from iarnet.models.provider import UsageSample
 from iarnet.models.resources import Capacity, Resources
-from iarnet.providers.docker_spec import NAME
+from iarnet.providers.docker.spec import NAME
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 

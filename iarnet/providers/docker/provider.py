@@ -20,21 +20,21 @@ from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.resources import Capacity
-from iarnet.providers import docker_events, docker_logs
 from iarnet.providers.base import ImageSource, SecretReader
-from iarnet.providers.docker_connection import Connection
-from iarnet.providers.docker_engine import Engine, or_none
-from iarnet.providers.docker_epochs import Epochs
-from iarnet.providers.docker_errors import cannot_run, taken_port
-from iarnet.providers.docker_health import check
-from iarnet.providers.docker_images import EngineImages, Images
-from iarnet.providers.docker_meters import Meters
-from iarnet.providers.docker_network import Networks
-from iarnet.providers.docker_ports import Ports
-from iarnet.providers.docker_probe import Prober
-from iarnet.providers.docker_spec import APP, NAME, OWNER, SPEC, container, instance
-from iarnet.providers.docker_stop import Stopper
-from iarnet.providers.docker_volumes import Volumes
+from iarnet.providers.docker import events, logs
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.epochs import Epochs
+from iarnet.providers.docker.errors import cannot_run, taken_port
+from iarnet.providers.docker.health import check
+from iarnet.providers.docker.images import EngineImages, Images
+from iarnet.providers.docker.meters import Meters
+from iarnet.providers.docker.network import Networks
+from iarnet.providers.docker.ports import Ports
+from iarnet.providers.docker.probe import Prober
+from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance
+from iarnet.providers.docker.stop import Stopper
+from iarnet.providers.docker.volumes import Volumes
 
 _THREADS_PER_START = 4
 _WAITING_THREADS = 32
@@ -137,14 +137,14 @@ class DockerProvider:
 
     async def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         found = await self._found(name)
-        async for line in docker_logs.logs(self._engine, found["Id"], name, query, self._clock):
+        async for line in logs.logs(self._engine, found["Id"], name, query, self._clock):
             yield line
 
     async def usage(self, owner: str) -> list[UsageSample]:
         return await self._meters.usage(owner)
 
     def events(self, owner: str) -> AsyncIterator[ProviderEvent]:
-        return docker_events.events(self._engine, self.info.id, owner)
+        return events.events(self._engine, self.info.id, owner)
 
     async def host_port_free(self, port: int, protocol: str = "tcp") -> bool:
         return await self._ports.free(port, protocol)
