@@ -79,8 +79,9 @@ def _test(arguments: Sequence[str]) -> int:
     if host.returncode == 0:
         environment["DOCKER_HOST"] = host.stdout.strip()
     plain = ["--color=no"] if os.environ.get("CI") == "true" else []
-    # A file's tests share a node, so a file stays together. Most of them wait more than they compute.
-    spread = [] if arguments else ["-n", "4", "--dist", "loadfile"]
+    # A file's tests share a node, so a file stays together. Most of them wait more than they
+    # compute; the longest come first, which is in the order of their folders.
+    spread = [] if arguments else ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     argv = [str(PROGRAMS / "python"), "-m", "pytest", "-q", "-ra", "--durations=15", *spread, *plain, *arguments]
     return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
 

@@ -89,6 +89,8 @@ class Change:
         self._step(_DOING[self._kind])
         await self._take_from_watch(self._plan)
         await self._execute(self._plan, deployment)
+        if self._kind == "deploy":
+            stop_if_cancelled()  # heard together with the end of the last operation
         if self._kind == "delete":
             self._step("forgetting")
             await self._forget(deployment)
