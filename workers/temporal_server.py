@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,9 @@ _DYNAMIC = (
     "frontend.enableUpdateWorkflowExecution=true",
 )
 _READY_S = 30.0
+_RACES = 2
+_LAST_LINES = 10
+_TAIL_CHARACTERS = 20_000
 _LOOK_S = 0.2
 _AGAIN_S = 2.0
 
@@ -71,11 +75,35 @@ async def start(
 ) -> TemporalServer:
     """The server of this directory: the one that runs already, or a new one. Raises `Missing`.
 
-    A port that is taken is replaced by a free one, unless it has to be the `same`.
+    A port that is taken is replaced by a free one, unless it has to be the `same`; one that is lost to another
+    program between the look and the start, too.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if running := _recorded(directory):
         return running
+    launch = partial(
+        _launch, directory, binary=binary, namespace=namespace, strict=strict, attributes=attributes, same=same
+    )
+    for _ in range(_RACES):
+        try:
+            return await launch(port=port, ui_port=ui_port)
+        except Missing:
+            if same or "address already in use" not in _tail(directory / "temporal.log"):
+                raise
+    return await launch(port=0, ui_port=0)
+
+
+async def _launch(
+    directory: Path,
+    *,
+    binary: str,
+    namespace: str,
+    port: int,
+    ui_port: int,
+    strict: bool,
+    attributes: dict[str, str],
+    same: bool,
+) -> TemporalServer:
     argv = [
         *(find(binary), "server", "start-dev", "--db-filename", str(directory / "temporal.db")),
         *("--ip", "127.0.0.1", "--ui-ip", "127.0.0.1"),
@@ -188,5 +216,9 @@ async def _ready(server: TemporalServer, namespace: str, process: asyncio.subpro
 
 
 def _failed(what: str, log: Path) -> Missing:
-    last = tuple(log.read_text(errors="replace").splitlines()[-10:])
+    last = tuple(_tail(log).splitlines()[-_LAST_LINES:])
     return Missing(f"The embedded Temporal server {what}.", where=str(log), hint=f"See {log}.", log=last)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-_TAIL_CHARACTERS:]

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.contract.docker_engine import IMAGE
 from tests.e2e.repository import Repository, repository
 
-SERVE = "sh -c 'mkdir -p /tmp/w && echo ok > /tmp/w/index.html && exec httpd -f -p 8080 -h /tmp/w'"
+SERVE = "sh -c 'mkdir -p /tmp/pages && echo ok > /tmp/pages/index.html && exec httpd -f -p 8080 -h /tmp/pages'"
 """Serves `ok` on port 8080."""
 
 

@@ -106,7 +106,7 @@ def test_what_hangs_is_restarted(
         for process in (first_process, *first_process.children(recursive=True)):
             process.send_signal(signal.SIGSTOP)
     else:
-        engine.exec_start(engine.exec_create(name, ["rm", "/tmp/w/index.html"])["Id"])
+        engine.exec_start(engine.exec_create(name, ["rm", "/tmp/pages/index.html"])["Id"])
     restarted(engine, name, first)
     assert running.instances(app) == before
     told = until(lambda: kinds(running, app, "instance.restarted"), "the story says so")
