@@ -8,7 +8,6 @@ from starlette.middleware import Middleware
 
 from api import docs, errors
 from api.auth import Gate
-from api.deps import Services
 from api.middleware import BodyLimit, Story
 from api.routes import (
     analysis,
@@ -27,6 +26,7 @@ from api.routes import (
     secrets,
     settings,
 )
+from api.services import Services
 
 DESCRIPTION = """
 A Git URL goes in; a running application comes out.

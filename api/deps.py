@@ -1,43 +1,12 @@
-"""What the API is given by the process that it runs in."""
+"""What the routes get from the process that they run in."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from temporalio.client import Client
 
 from api.runs import Runs
+from api.services import Services
 from api.starter import Starter
-from iarnet.models.change import ReplayReport
-from iarnet.models.provider import ProviderHealth, ProviderRegistration
-from iarnet.providers.base import Providers
-from iarnet.secrets.base import Secrets
-from iarnet.store.base import Store
-
-
-@dataclass(frozen=True, kw_only=True)
-class Services:
-    """`temporal_ui` is the base address of the Temporal web UI, or empty. `allowed_hosts` are the names, besides
-    those of the loopback, under which clients may address this node (the host it listens on among them).
-    `replay` takes a workflow ID and a run ID (None: the newest run).
-    """
-
-    store: Store
-    temporal: Client
-    providers: Providers
-    secrets: Secrets
-    token: str = field(repr=False)
-    node: str
-    namespace: str
-    clock: Callable[[], datetime]
-    add_provider: Callable[[ProviderRegistration], Awaitable[ProviderHealth]]
-    remove_provider: Callable[[str], Awaitable[None]]
-    replay: Callable[[str, str | None], Awaitable[ReplayReport]]
-    temporal_ui: str = ""
-    task_queue: str = "iarnet"
-    allowed_hosts: tuple[str, ...] = ()
 
 
 def services(request: Request) -> Services:

@@ -23,8 +23,7 @@ from activities.recording import Recording
 from activities.revising import Revising
 from activities.sourcing import Sourcing
 from activities.watching import Watching
-from api.app import create_app
-from api.deps import Services
+from api.services import Services
 from iarnet import logs
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
@@ -95,7 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[Node]:
         await sweep(client, adapters.store, watching)
         token = data_directory.token(settings.token_file)
         services = _services(settings, adapters, attachments, connected, token)
-        url = await stack.enter_async_context(serving(settings, create_app(services)))
+        url = await stack.enter_async_context(serving(settings, services))
         settings.address_file.write_text(url)
         stack.callback(settings.address_file.unlink, missing_ok=True)
         log.info("ready", url=url, temporal_ui=connected.ui, node=settings.node_name)

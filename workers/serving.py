@@ -5,13 +5,17 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
+from api.services import Services
 from iarnet.config import Settings
 from iarnet.config_sections import Address
 from iarnet.errors import PortTaken
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1")
 
@@ -25,9 +29,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, app: FastAPI) -> AsyncIterator[str]:
+async def serving(settings: Settings, services: Services) -> AsyncIterator[str]:
     """Serves until the block ends; yields the base URL. Raises `PortTaken`."""
     listener = _listen(settings.api_address)
+    app = await asyncio.to_thread(_app, services)
     tls = settings.tls
     config = uvicorn.Config(
         app,
@@ -46,6 +51,13 @@ async def serving(settings: Settings, app: FastAPI) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+def _app(services: Services) -> "FastAPI":
+    # Imported here, beside the workers: a node that was killed goes on with its work before it can be asked about it.
+    from api.app import create_app
+
+    return create_app(services)
 
 
 def _listen(address: Address) -> socket.socket:

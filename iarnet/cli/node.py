@@ -1,6 +1,9 @@
 """The node itself: start it, look at its configuration and its machine."""
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
@@ -33,7 +36,8 @@ def up(
     """Start a node here, with all that it needs. Ctrl-C or SIGTERM ends it; what is deployed goes on."""
     session = session_of(ctx)
     loaded = session.load(_flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
-    from workers.node import main as run_node
+    with _no_collection():
+        from workers.node import main as run_node
 
     run_node(loaded, session.environ)
 
@@ -78,6 +82,15 @@ def replay(
     says = f"{name}: today's code decides the same" if same else f"{name} differs:\n{report['difference']}"
     session.show.result(report, says)
     raise typer.Exit(OK if same else FAILED)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """What an import makes stays for good: looking for garbage meanwhile finds none and was a tenth of the time."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def _flags(

@@ -3,7 +3,7 @@
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from iarnet.sources.links import stays_inside
 from iarnet.sources.objects import GitTree, Item, Objects
@@ -11,7 +11,7 @@ from iarnet.sources.objects import GitTree, Item, Objects
 _CHUNK = 1024 * 1024
 
 
-def tar_stream(tree: GitTree) -> Iterator[bytes]:
+def tar_stream(tree: GitTree) -> Generator[bytes]:
     """In chunks of about 1 MiB. Links that leave the tree, and submodules that were not fetched, are left out."""
     objects = tree.objects
     items = [item for item in tree.items() if not item.is_submodule]
@@ -57,7 +57,7 @@ def _new_folders(path: str, known: set[str]) -> list[str]:
     return found[::-1]
 
 
-def _coalesced(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _coalesced(blocks: Iterable[bytes]) -> Generator[bytes]:
     buffer = io.BytesIO()
     for block in blocks:
         buffer.write(block)

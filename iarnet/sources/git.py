@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,12 +93,18 @@ class GitSources:
 
     async def archive(self, app: str, tree: str, path: str = ".") -> AsyncIterator[bytes]:
         whole = await self.tree(app, tree)
+        # One thread, so that an archive which is left in the middle of a chunk ends after that chunk, with its git.
+        thread, on = ThreadPoolExecutor(1), asyncio.get_running_loop().run_in_executor
         try:
-            chunks = await asyncio.to_thread(lambda: tar_stream(whole.subtree(path)))
-            while chunk := await asyncio.to_thread(next, chunks, b""):
-                yield chunk
+            chunks = await on(thread, lambda: tar_stream(whole.subtree(path)))
+            try:
+                while chunk := await on(thread, next, chunks, b""):
+                    yield chunk
+            finally:
+                await on(thread, chunks.close)
         finally:
-            await asyncio.to_thread(whole.close)
+            await on(thread, whole.close)
+            thread.shutdown()
 
     async def forget(self, app: str) -> None:
         repository = self._repository(app)

@@ -8,7 +8,6 @@ from sqlalchemy.exc import ArgumentError
 from iarnet.errors import InvalidConfig, Missing
 from iarnet.store.base import Clock
 from iarnet.store.database import Database
-from iarnet.store.postgresql import Postgresql
 from iarnet.store.schema import upgrade
 from iarnet.store.sql import SqlStore
 from iarnet.store.sqlite import Sqlite
@@ -63,6 +62,9 @@ def _sqlite(url: URL) -> Database:
 
 def _postgresql(url: URL) -> Database:
     """Takes `sslmode`, as libpq and every hosting page write it."""
+    # Imported here: most nodes never need the driver, and every start would wait for it.
+    from iarnet.store.postgresql import Postgresql
+
     query = {("ssl" if key == "sslmode" else key): value for key, value in url.query.items()}
     return Postgresql(url.set(drivername="postgresql+asyncpg", query=query))
 

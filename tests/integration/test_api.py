@@ -23,7 +23,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api.app import create_app
-from api.deps import Services
+from api.services import Services
 from iarnet.errors import InstanceExited, NotFound, NothingToRun
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import Event, Revision

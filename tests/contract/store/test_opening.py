@@ -12,6 +12,7 @@ from sqlalchemy import Connection, make_url, text
 
 from iarnet.errors import InvalidConfig, Missing, StoreUnavailable
 from iarnet.store.open import database_at, open_store
+from iarnet.store.schema import HEAD
 from iarnet.store.sqlite import Sqlite
 from iarnet.store.tables import metadata
 from tests.contract.store.values import GIT, Watch
@@ -48,6 +49,7 @@ async def test_the_migrations_make_what_the_tables_say(url: str, clock: Watch) -
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert context.get_current_revision() == HEAD
         return list(compare_metadata(context, metadata))
 
     assert await database.read(differences) == []

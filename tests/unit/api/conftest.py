@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
-from api.deps import Services
+from api.services import Services
 from iarnet.errors import InvalidInput, NotFound
 from iarnet.models.analysis import Analysis, Warning
 from iarnet.models.app import Event, Revision

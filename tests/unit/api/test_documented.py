@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from api.deps import Services
+from api.services import Services
 
 pytestmark = pytest.mark.usefixtures("shop")
 WEB = {"cpu": 1.0, "memory": 512.0, "gpu": 0.0}

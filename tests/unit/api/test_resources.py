@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from api.deps import Services
+from api.services import Services
 from iarnet.models.change import Begin, ComponentProgress, Failure, Progress
 
 pytestmark = pytest.mark.usefixtures("shop")

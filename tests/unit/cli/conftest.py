@@ -20,7 +20,7 @@ from temporalio.worker import Worker
 from typer.testing import CliRunner, Result
 
 from api.app import create_app
-from api.deps import Services
+from api.services import Services
 from iarnet.cli.main import app as program
 from iarnet.errors import AlreadyExists, NotFound
 from iarnet.models.analysis import Analysis

@@ -1,0 +1,151 @@
+"""Subnets of applications on a machine whose own interfaces have addresses in the pool."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from ipaddress import IPv4Network, ip_address
+
+import psutil
+import pytest
+
+from iarnet.errors import NoRoom
+from iarnet.models.component import HealthCheck
+from iarnet.models.provider import ProviderInfo
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.network import candidates, network_name
+from iarnet.providers.docker.provider import DockerProvider
+from tests.conftest import missing
+from tests.contract.docker_engine import engine_url, swept
+from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
+from tests.integration.remote_engine import relay
+
+pytestmark = pytest.mark.docker
+
+POOL = "10.210.0.0/16"
+HTTP = HealthCheck(type="http", port=PORT, timeout_s=WITHIN_S)
+
+_ALIAS = "iarnet-test-of-"
+
+
+def _left_bridge() -> str:
+    """As a bridge that an ended engine left."""
+    return f"br-{uuid.uuid4().hex[:12]}"
+
+
+def _other_interface() -> str:
+    return f"vm-{uuid.uuid4().hex[:8]}"
+
+
+in_the_way = pytest.mark.parametrize("interface", [_left_bridge, _other_interface])
+
+
+@pytest.fixture(scope="module")
+def may_make_interfaces() -> None:
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        missing("the right to make interfaces (root, with iproute2)")
+    _remove_forgotten()
+
+
+@pytest.fixture
+async def world(may_make_interfaces: None) -> AsyncIterator[DockerWorld]:
+    run = uuid.uuid4().hex[:8]
+    url = engine_url()
+    with swept(url, f"test-{run}") as client:
+        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+        yield made
+        await made.aclose()
+
+
+@in_the_way
+async def test_an_app_gets_a_subnet_that_no_interface_has(world: DockerWorld, interface: Callable[[], str]) -> None:
+    wanted = _first_choice(world)
+    with _interface(interface(), wanted):
+        made = await world.provider.deploy(spec_of(world))
+        subnet = _subnet(world)
+        assert subnet.subnet_of(IPv4Network(POOL))
+        assert not subnet.overlaps(wanted)
+        assert ip_address(made.address or "") in subnet
+
+        async def answers() -> bool:
+            return (await world.provider.probe(made.name, HTTP)).ready
+
+        await eventually(answers, f"{made.name} is reached at {made.address}")
+
+
+@in_the_way
+async def test_a_pool_that_an_interface_takes_has_no_room(world: DockerWorld, interface: Callable[[], str]) -> None:
+    pool = _first_choice(world)
+    info = ProviderInfo(id="small-pool", name="Docker", type="docker")
+    provider = DockerProvider(
+        info, Connection(world.url), owner=world.owner, secrets=PlainSecrets(), network_pool=str(pool)
+    )
+    with _interface(interface(), pool), pytest.raises(NoRoom, match=str(pool)) as refused:
+        await provider.deploy(spec_of(world))
+    await provider.aclose()
+    assert "docker.network_pool" in refused.value.hint
+    assert not await world.has_network()
+
+
+async def test_the_interfaces_here_are_nothing_to_an_engine_elsewhere(world: DockerWorld) -> None:
+    wanted = _first_choice(world)
+    async with relay(world.url) as engine:
+        elsewhere = world.connected(Connection(f"tcp://127.0.0.1:{engine.port}"))
+        with _interface(_other_interface(), wanted):
+            await elsewhere.deploy(spec_of(world))
+    assert _subnet(world) == wanted
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["free", "left"])
+async def test_processes_at_once_make_one_network(world: DockerWorld, left: bool) -> None:
+    """The bridge that one of them makes is seen by the others before its network is."""
+    wanted = _first_choice(world)
+    with _interface(_left_bridge(), wanted) if left else nullcontext():
+        components = ("web", "api", "db", "cache")
+        made = await asyncio.gather(*(world.restarted().deploy(spec_of(world, c)) for c in components))
+    subnet = _subnet(world)
+    assert (subnet == wanted) is not left
+    assert all(ip_address(each.address or "") in subnet for each in made)
+
+
+def _first_choice(world: DockerWorld) -> IPv4Network:
+    """The subnet that the app would get if the machine had no interfaces but the engine's."""
+    configs = [pool for n in world.client.networks() for pool in n["IPAM"]["Config"] or ()]
+    taken = [IPv4Network(pool["Subnet"]) for pool in configs if "." in pool.get("Subnet", "")]
+    return next(candidates(POOL, world.app, taken))
+
+
+def _subnet(world: DockerWorld) -> IPv4Network:
+    """That of the app's network, of which there is exactly one."""
+    name = network_name(world.app)
+    (network,) = [n for n in world.client.networks(names=[name]) if n["Name"] == name]
+    (pool,) = network["IPAM"]["Config"]
+    return IPv4Network(pool["Subnet"])
+
+
+@contextmanager
+def _interface(name: str, subnet: IPv4Network) -> Iterator[None]:
+    _ip("link", "add", "name", name, "type", "bridge")
+    try:
+        _ip("link", "set", "dev", name, "alias", f"{_ALIAS}{os.getpid()}")
+        _ip("address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", name)
+        _ip("link", "set", "dev", name, "up")
+        yield
+    finally:
+        _ip("link", "del", "dev", name)
+
+
+def _remove_forgotten() -> None:
+    """What a run has left that was killed: interfaces of tests whose process has ended."""
+    for link in json.loads(_ip("-json", "link", "show", "type", "bridge") or "[]"):
+        alias = link.get("ifalias", "")
+        if alias.startswith(_ALIAS) and not psutil.pid_exists(int(alias.removeprefix(_ALIAS))):
+            _ip("link", "del", "dev", link["ifname"])
+
+
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,30 @@
+"""Which subnets an application's network may get, and in which order they are tried."""
+
+from ipaddress import IPv4Network
+
+from iarnet.providers.docker.network import candidates
+
+POOL = "10.210.0.0/24"
+ALL = {IPv4Network(f"10.210.0.{i}/26") for i in (0, 64, 128, 192)}
+
+
+def test_each_of_the_pool_once() -> None:
+    found = list(candidates(POOL, "shop", []))
+    assert (len(found), set(found)) == (4, ALL)
+
+
+def test_the_order_is_the_names() -> None:
+    orders = {app: list(candidates(POOL, app, [])) for app in map(str, range(20))}
+    assert all(order == list(candidates(POOL, app, [])) for app, order in orders.items())
+    assert {order[0] for order in orders.values()} == ALL
+
+
+def test_what_is_taken_is_passed_over_and_the_rest_stays_in_order() -> None:
+    free = list(candidates(POOL, "shop", []))
+    assert list(candidates(POOL, "shop", [free[0], free[2]])) == [free[1], free[3]]
+
+
+def test_smaller_and_larger_subnets_take_what_they_overlap() -> None:
+    smaller, larger = IPv4Network("10.210.0.4/30"), IPv4Network("10.210.0.128/25")
+    assert list(candidates(POOL, "shop", [smaller, larger])) == [IPv4Network("10.210.0.64/26")]
+    assert list(candidates(POOL, "shop", [IPv4Network("10.0.0.0/8")])) == []
