@@ -12,7 +12,7 @@ APT_ENV = {"DEBIAN_FRONTEND": "noninteractive"}
 APT_SECONDS = 900
 
 
-FOR_TESTS = {"sshd": "openssh-server", "initdb": "postgresql-15"}
+FOR_TESTS = {"ip": "iproute2", "sshd": "openssh-server", "initdb": "postgresql-15"}
 # Where Debian keeps programs that it does not put on the path.
 HIDDEN = "/usr/sbin:/usr/lib/postgresql/15/bin"
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import hashlib
+import re
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
+import psutil
 import structlog
 from docker.types import IPAMConfig, IPAMPool
 
@@ -18,6 +21,9 @@ _log = structlog.get_logger(__name__)
 
 PREFIX = 26
 """61 addresses for instances; a pool of /16 has 1,024 such networks."""
+
+_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
+"""What an engine calls the interface of a network that it makes: by the first digits of the network's ID."""
 
 _RACE_S = 2.0
 _RACE_POLL_S = 0.05
@@ -42,13 +48,12 @@ def candidates(pool: str, app: str, taken: Iterable[IPv4Network]) -> Iterator[IP
 
 
 class Networks:
-    """`foreign` are subnets of this machine that are not the engine's and must stay reachable."""
+    """Those of a local engine stay clear of this machine's other interfaces; a remote one's can't be seen here."""
 
-    def __init__(self, engine: Engine, owner: str, pool: str, foreign: Iterable[IPv4Network] = ()) -> None:
+    def __init__(self, engine: Engine, owner: str, pool: str) -> None:
         self._engine = engine
         self._owner = owner
         self._pool = pool
-        self._foreign = tuple(foreign)
 
     async def ensure(self, app: str) -> str:
         """The network's name. Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool
@@ -56,13 +61,20 @@ class Networks:
         name = network_name(app)
         if await self._is_there(name):
             return name
-        for subnet in candidates(self._pool, app, [*self._foreign, *await self._taken()]):
+        bridges, others = await self._interfaces()
+        taken = [*others, *await self._taken()]
+        # A bridge without a network was left by another engine, or it is the first that shows of a network which
+        # somebody is just making, perhaps this one. If it is none of this name after a wait, it is passed over.
+        wanted = next(candidates(self._pool, app, taken), None)
+        if wanted and any(wanted.overlaps(b) for b in bridges) and await self._appears(name):
+            return name
+        for subnet in candidates(self._pool, app, [*taken, *bridges]):
             if await self._create(app, name, subnet) or await self._appears(name):
                 return name
         raise NoRoom(
             f"No subnet is left in {self._pool} for the network of {app}",
             where=self._engine.connection.url,
-            hint="remove networks that nobody uses, or set a larger `docker.network_pool`",
+            hint="remove networks that nobody uses, or set `docker.network_pool` to a larger range that is free",
         )
 
     async def remove(self, app: str) -> None:
@@ -121,8 +133,24 @@ class Networks:
             raise
         return True
 
+    async def _interfaces(self) -> tuple[list[IPv4Network], list[IPv4Network]]:
+        """The subnets of the bridges that engines of this machine made, and those of its other interfaces."""
+        found = await asyncio.to_thread(_subnets_here) if self._engine.connection.local else []
+        bridges = [subnet for name, subnet in found if _BRIDGE.fullmatch(name)]
+        return bridges, [subnet for name, subnet in found if not _BRIDGE.fullmatch(name)]
+
     async def _taken(self) -> list[IPv4Network]:
         networks: list[dict[str, Any]] = await self._engine.ask(lambda c: c.networks())
         configs = [pool for n in networks for pool in (n["IPAM"]["Config"] or ())]
         subnets = [ip_network(pool["Subnet"], strict=False) for pool in configs if pool.get("Subnet")]
         return [s for s in subnets if isinstance(s, IPv4Network)]
+
+
+def _subnets_here() -> list[tuple[str, IPv4Network]]:
+    """Names of this machine's interfaces, each with the subnet of an IPv4 address that it has."""
+    return [
+        (name, IPv4Network(f"{a.address}/{a.netmask}", strict=False))
+        for name, addresses in psutil.net_if_addrs().items()
+        for a in addresses
+        if a.family == socket.AF_INET and a.netmask
+    ]

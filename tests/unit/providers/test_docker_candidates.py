@@ -14,7 +14,7 @@ def test_each_of_the_pool_once() -> None:
 
 
 def test_the_order_is_the_names() -> None:
-    orders = {app: list(candidates(POOL, app, [])) for app in map(str, range(20))}
+    orders = {app: list(candidates(POOL, app, [])) for app in map(str, range(100))}
     assert all(order == list(candidates(POOL, app, [])) for app, order in orders.items())
     assert {order[0] for order in orders.values()} == ALL
 
