@@ -1,24 +1,45 @@
 """Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
 
+from collections.abc import Sequence
+
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.readiness import wait_until
 from iarnet.errors import IarnetError
+from iarnet.gateway.base import Gateways
 from iarnet.models.instance import Instance, InstanceSpec, LogQuery
+from iarnet.models.traffic import ServedPort, Service
 from iarnet.models.work import Effect
 from iarnet.providers.base import ImageSource, Provider, Providers
 from iarnet.store.base import Store
 
 _LAST_LINES = 30
 _LONGEST_LINE = 2000
+_DRAIN_S = 10.0
+# Others wait for its successor meanwhile.
+_HOLD_S = 3.0
 
 
 class Deploying:
-    def __init__(self, store: Store, providers: Providers, images: ImageSource) -> None:
+    def __init__(self, store: Store, providers: Providers, images: ImageSource, gateways: Gateways) -> None:
         self._store = store
         self._providers = providers
         self._images = images
+        self._gateways = gateways
+
+    @activity.defn
+    async def serve_app(self, effect: Effect) -> None:
+        """Have the gateway listen for what the operation says, and lead to what runs already."""
+        operation = effect.operation
+        provider = self._providers.get(operation.provider_id)
+        gateway = self._gateways.get(operation.provider_id)
+        async with heartbeating():
+            services = await _services(provider, effect.app, operation.serves)
+            await gateway.serve(effect.app, provider.info.id, services)
+            for name in operation.admits:
+                if instance := await provider.inspect(name):
+                    await gateway.admit(instance)
 
     @activity.defn
     async def deploy_instance(self, effect: Effect) -> Instance:
@@ -55,14 +76,17 @@ class Deploying:
 
     @activity.defn
     async def remove_instance(self, effect: Effect) -> None:
-        """Stop and remove it, then forget its row and what it had reserved."""
+        """Drain, stop and remove it, then forget its row and what it had reserved."""
         operation = effect.operation
         provider = self._providers.get(operation.provider_id)
+        gateway = self._gateways.get(operation.provider_id)
         async with heartbeating():
             found = await provider.inspect(operation.instance)
             if found and found.app != effect.app:
                 # Another app's, of the same name: this one's never came to be.
                 return
+            patience_s = _HOLD_S if operation.hold else _DRAIN_S
+            await gateway.drain(operation.instance, patience_s, hold=operation.hold)
             await provider.remove(operation.instance, effect.epoch)
             await self._store.instances.forget(operation.instance, operation.provider_id)
             await self._store.ledger.release([operation.instance])
@@ -73,12 +97,23 @@ class Deploying:
         operation = effect.operation
         provider = self._providers.get(operation.provider_id)
         async with heartbeating():
+            await self._gateways.get(operation.provider_id).serve(effect.app, operation.provider_id, ())
             await provider.release(effect.app, effect.epoch, operation.volumes)
 
     async def _settled(self, effect: Effect, provider: Provider, spec: InstanceSpec) -> Instance:
+        """Users come once it is healthy; what has only been started gets them with its `ready` operation."""
         instance = await wait_until(provider, spec, effect.operation.until)
         await self._store.instances.record(instance)
+        if effect.operation.until == "healthy":
+            await self._gateways.get(provider.info.id).admit(instance)
         return instance
+
+
+async def _services(provider: Provider, app: str, ports: Sequence[ServedPort]) -> list[Service]:
+    if not ports:
+        return []
+    network = await provider.network(app)
+    return [Service(app=app, provider_id=provider.info.id, **dict(port), **dict(network)) for port in ports]
 
 
 async def _last_lines(provider: Provider, name: str) -> tuple[str, ...]:

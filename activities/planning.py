@@ -1,7 +1,6 @@
 """From a request to a plan: what should run, where, and what has to happen for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -10,6 +9,7 @@ from activities.heartbeat import heartbeating
 from activities.options import builds_queue, node_queue
 from activities.ports import HostPorts
 from activities.revising import Revising, Target
+from activities.scene import Scene, look
 from iarnet.errors import AlreadyExists, NotFound, PayloadTooLarge
 from iarnet.models.app import Revision
 from iarnet.models.change import SelectRequest
@@ -24,6 +24,7 @@ from iarnet.placement.place import place
 from iarnet.planning.desired import instance_specs
 from iarnet.planning.diff import Wanted, World, diff
 from iarnet.planning.graph import closure, groups
+from iarnet.planning.serving import Serving, with_serving
 from iarnet.providers.base import Providers
 from iarnet.store.base import Clock, Store
 
@@ -31,21 +32,6 @@ _LARGEST_PLAN = 1_500_000
 # A reservation outlives the longest build of a change, which gives back what it did not use; a selection is short.
 _CHANGE_S = 2 * 3600.0
 _SELECTED_S = 60.0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is there when a plan is made."""
-
-    states: dict[str, ProviderState]
-    actual: tuple[Instance, ...]
-    previous: Revision | None
-
-    @property
-    def unreachable(self) -> set[str]:
-        return {i.provider_id for i in self.actual} - {
-            s.info.id for s in self.states.values() if s.status == "active"
-        }
 
 
 class Planning:
@@ -65,7 +51,7 @@ class Planning:
     async def prepare_change(self, prepare: Prepare) -> Plan:
         """Plan, place and reserve. A dry run writes nothing. Raises whatever makes the change impossible."""
         async with heartbeating():
-            scene = await self._look(prepare.request.app)
+            scene = await look(self._store, self._providers, self._owner, prepare.request.app)
             plan = await (self._towards(prepare, scene) if prepare.kind == "deploy" else self._away(prepare, scene))
             plan = _routed(plan, scene, prepare.deployment.node)
             _check_size(plan)
@@ -76,7 +62,7 @@ class Planning:
     @activity.defn
     async def select_providers(self, request: SelectRequest) -> Placement:
         """Where components of the last revision would run; with `reserve` the room is held for 60 s."""
-        scene = await self._look(request.app)
+        scene = await look(self._store, self._providers, self._owner, request.app)
         latest = next(iter(await self._store.facts.revisions(request.app)), None)
         if latest is None:
             raise NotFound(
@@ -89,27 +75,6 @@ class Planning:
             asked = [(c, chosen[c.name]) for c in latest.components if c.name in chosen]
             await self._reserve([_selected(request, c, provider) for c, provider in asked], scene, _SELECTED_S)
         return placement
-
-    async def _look(self, name: str) -> Scene:
-        app = await self._store.apps.get(name)
-        leases = await self._store.ledger.leases()
-        states = {}
-        for state in await self._store.providers.states():
-            held = [lease.resources for lease in leases if lease.provider_id == state.info.id]
-            states[state.info.id] = state.model_copy(update={"reserved": sum(held, start=type(state.reserved)())})
-        previous = await self._store.facts.revision(app.name, app.revision) if app.revision else None
-        return Scene(states, tuple(await self._actual(app.name, states)), previous)
-
-    async def _actual(self, app: str, states: dict[str, ProviderState]) -> list[Instance]:
-        """What runs, from the providers themselves where they answer, from the last record where they don't."""
-        found: list[Instance] = []
-        here = {p.info.id: p for p in self._providers.all()}
-        for provider_id, state in states.items():
-            if state.status == "active" and provider_id in here:
-                found += await here[provider_id].instances(self._owner, app)
-        asked = {s.info.id for s in states.values() if s.status == "active" and s.info.id in here}
-        rows = await self._store.instances.list(app=app)
-        return found + [row for row in rows if row.provider_id not in asked]
 
     async def _away(self, prepare: Prepare, scene: Scene) -> Plan:
         """Nothing of the app is wanted any more."""
@@ -150,7 +115,7 @@ class Planning:
         names = [c.name for c in revision.components]
         scope = closure(request.components, names, revision.edges) if request.components else None
         placement = self._place(request.avoid_providers, revision, scene, scope)
-        wanted, notes = await self._wanted(prepare, target, placement, scene)
+        wanted, serving, notes = await self._wanted(prepare, target, placement, scene)
         _refuse_clashes(wanted, await self._store.instances.list())
         operations, kept = diff(
             World(
@@ -162,6 +127,7 @@ class Planning:
                 unreachable=scene.unreachable,
             )
         )
+        operations = with_serving(operations, scene.complete(serving, kept))
         if not prepare.dry_run:
             await self._reserve(_leases(operations, prepare.deployment.epoch), scene, _CHANGE_S)
         return Plan(
@@ -186,20 +152,29 @@ class Planning:
 
     async def _wanted(
         self, prepare: Prepare, target: Target, placement: Placement, scene: Scene
-    ) -> tuple[list[Wanted], list[str]]:
+    ) -> tuple[list[Wanted], dict[str, Serving], list[str]]:
         wanted: list[Wanted] = []
         notes: list[str] = []
+        serving: dict[str, Serving] = {}
         for provider_id in sorted({a.provider_id for a in placement.assignments}):
             here = [c for c in target.revision.components if placement.provider_of(c.name) == provider_id]
             host_ports, more = await self._ports.choose(
-                prepare.request.app, here, self._providers.get(provider_id), scene.actual, prepare.dry_run
+                prepare.request.app,
+                here,
+                self._providers.get(provider_id),
+                scene.host_ports(provider_id),
+                prepare.dry_run,
             )
-            notes += more
+            serving[provider_id], direct = scene.serving(provider_id, here, host_ports)
+            notes += [*more, *direct]
+            through = {port.component for port in serving[provider_id].after}
             for component in here:
                 build = target.builds.get(component.name)
-                specs = instance_specs(target.revision, component, host_ports, self._owner, prepare.deployment.epoch)
+                specs = instance_specs(
+                    target.revision, component, host_ports, self._owner, prepare.deployment.epoch, through
+                )
                 wanted += [Wanted(spec, provider_id, build) for spec in specs]
-        return wanted, notes
+        return wanted, serving, notes
 
     async def _reserve(self, leases: Sequence[Lease], scene: Scene, for_s: float) -> None:
         until = self._clock() + timedelta(seconds=for_s)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from iarnet.errors import PortTaken
 from iarnet.models.component import Component
-from iarnet.models.instance import Instance
 from iarnet.planning.desired import published
 from iarnet.providers.base import Provider
 from iarnet.store.base import Ledger
@@ -18,14 +17,14 @@ class HostPorts:
         self._pool = pool
 
     async def choose(
-        self, app: str, components: Sequence[Component], provider: Provider, actual: Sequence[Instance], dry_run: bool
+        self, app: str, components: Sequence[Component], provider: Provider, ours: set[int], dry_run: bool
     ) -> tuple[dict[str, int], list[str]]:
         """Ledger key -> host port for everything published on this provider, and notes about second choices.
 
-        Raises `PortTaken` for a port that was demanded and is held by something else.
+        `ours`: what the app listens on there already. Raises `PortTaken` for a port that was demanded and is held by
+        something else.
         """
         claims = await self._ledger.ports(provider.info.id)
-        ours = {p.host_port for i in actual if i.provider_id == provider.info.id for p in i.ports if p.host_port}
         chosen: dict[str, int] = {}
         notes: list[str] = []
         for component in components:

@@ -5,6 +5,7 @@ from temporalio import activity
 from iarnet.models.app import AppStatus, Event
 from iarnet.models.change import Begin, ChangeResult, Deployment
 from iarnet.models.instance import Instance
+from iarnet.models.traffic import Service
 from iarnet.models.work import Outcome
 from iarnet.store.base import Clock, Store
 
@@ -45,7 +46,7 @@ class Recording:
             deployment_id=deployment.id,
             revision=outcome.progress.revision,
             status=outcome.status,
-            addresses=self._addresses(running),
+            addresses=self._addresses(running, await self._store.traffic.services(deployment.app)),
             duration_s=outcome.duration_s,
             notes=outcome.notes,
         )
@@ -69,13 +70,11 @@ class Recording:
             await apps.set_running(deployment.app, revision.number, revision.commit, deployment.epoch)
         await apps.set_status(deployment.app, _status(outcome, running), deployment.epoch)
 
-    def _addresses(self, running: list[Instance]) -> dict[str, str]:
-        return {
-            instance.component: f"http://{self._host}:{port.host_port}"
-            for instance in running
-            for port in instance.ports
-            if port.host_port
-        }
+    def _addresses(self, running: list[Instance], services: list[Service]) -> dict[str, str]:
+        """Of what the instances publish themselves, and of what the gateway does for them."""
+        direct = [(instance.component, port.host_port) for instance in running for port in instance.ports]
+        served = [(service.component, service.host_port) for service in services]
+        return {component: f"http://{self._host}:{port}" for component, port in (*direct, *served) if port}
 
     async def _tell(self, deployment: Deployment, kind: str, message: str) -> None:
         await self._store.facts.add_event(Event(time=self._clock(), app=deployment.app, kind=kind, message=message))

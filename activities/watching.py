@@ -13,6 +13,7 @@ from activities.heartbeat import heartbeating
 from activities.options import QUEUE
 from activities.readiness import wait_until
 from iarnet.errors import InstanceFailed, NotFound
+from iarnet.gateway.base import Gateways
 from iarnet.models.app import Event
 from iarnet.models.change import ChangeRequest
 from iarnet.models.instance import Instance, InstanceSpec
@@ -36,6 +37,7 @@ class Watching:
         store: Store,
         providers: Providers,
         monitors: Monitors,
+        gateways: Gateways,
         client: Client,
         secrets: Secrets,
         clock: Clock,
@@ -43,6 +45,7 @@ class Watching:
         self._store = store
         self._providers = providers
         self._monitors = monitors
+        self._gateways = gateways
         self._client = client
         self._secrets = secrets
         self._clock = clock
@@ -70,9 +73,9 @@ class Watching:
                 if instance is None:
                     return Mended(outcome="gone")
                 if await _is_well(mend, instance, provider, spec):
+                    await self._gateways.get(mend.provider_id).admit(instance)
                     return Mended(outcome="ignored")
-                await provider.restart(mend.instance)
-                await self._store.instances.record(await wait_until(provider, spec, "healthy"))
+                await self._restart(provider, spec)
             except NotFound:
                 return Mended(outcome="gone")
             except InstanceFailed as error:
@@ -88,6 +91,15 @@ class Watching:
                 f"{mend.component} was restarted: {_why(mend, instance)}",
             )
             return Mended(outcome="restarted")
+
+    async def _restart(self, provider: Provider, spec: InstanceSpec) -> None:
+        """Users are led elsewhere until it is ready again."""
+        gateway = self._gateways.get(provider.info.id)
+        await gateway.suspend(spec.name)
+        await provider.restart(spec.name)
+        instance = await wait_until(provider, spec, "healthy")
+        await self._store.instances.record(instance)
+        await gateway.admit(instance)
 
     @activity.defn
     async def give_up(self, mend: Mend) -> None:

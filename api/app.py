@@ -1,5 +1,6 @@
 """The HTTP API of a node."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -14,6 +15,7 @@ from api.routes import (
     application,
     apps,
     changes,
+    communication,
     deployments,
     events,
     health,
@@ -45,11 +47,15 @@ TAGS = [
     {"name": "events", "description": "The story of an application"},
     {"name": "settings", "description": "Changes without a commit"},
     {"name": "secrets", "description": "Sealed values"},
+    {"name": "communication", "description": "Who takes requests, and which requests go where"},
     {"name": "providers", "description": "Where things run"},
     {"name": "node", "description": "This node"},
     {"name": "documented", "description": "The routes of the requirement document, as written there"},
 ]
-VERSION_1 = (node, apps, analysis, changes, deployments, runs, events, logs, settings, providers, secrets, replay)
+VERSION_1 = (
+    *(node, apps, analysis, changes, deployments, runs, events, logs, settings),
+    *(communication, providers, secrets, replay),
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -68,11 +74,13 @@ def create_app(services: Services) -> FastAPI:
         ],
     )
     app.state.services = services
+    app.state.turn = asyncio.Lock()
     errors.install(app)
     docs.install(app)
     app.include_router(health.router)
     app.include_router(resource.router)
     app.include_router(application.router)
+    app.include_router(communication.documented)
     app.include_router(_version_1())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

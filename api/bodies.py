@@ -1,14 +1,16 @@
 """What clients send, and the forms of the values in it. Anything else is refused as `InvalidInput`."""
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, IPvAnyAddress, StringConstraints
 
 from iarnet.errors import InvalidInput
 from iarnet.models.base import AppName, ComponentName, Value
 from iarnet.models.change import OnFailure
 from iarnet.models.source import GitSource
+from iarnet.models.traffic import Backend, HostName
 from iarnet.sources.url import check_ref, parse_url
 
 MAX_ID = 2**31 - 1
@@ -25,6 +27,16 @@ SettingKey = Annotated[
 SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]
 SettingMap = Annotated[dict[SettingKey, SettingValue], Field(max_length=1000)]
 SecretMap = Annotated[dict[SettingKey, SecretName], Field(max_length=1000)]
+Weight = Annotated[int, Field(ge=1, le=10_000)]
+Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
+CookieValue = Annotated[str, StringConstraints(pattern=r"^[!-:<-~]*$", max_length=255)]
+
+
+def _plain_address(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """An IPv4 address in the clothes of the other family is still that one; a zone means something here only."""
+    if isinstance(found, IPv6Address) and found.scope_id:
+        raise ValueError("an address without a zone is expected")
+    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
 
 
 class AppCreation(Value):
@@ -99,6 +111,52 @@ class SecretBody(Value):
 class ReplayBody(Value):
     workflow_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,255}$", examples=["change.shop"])
     run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
+
+
+class RouteBody(Value):
+    """Requests to `component` that match all of `hosts`, `path`, `headers` and `cookies` go to `to`.
+
+    `path` is a prefix that ends where a segment ends, the others match exactly; `port` 0 is the component's first
+    with HTTP. A backend may be one `revision` of a component; its share is its `weight` among all. `mirror` gets a
+    copy.
+    """
+
+    app: AppName = Field(examples=["shop"])
+    component: ComponentName = Field(examples=["api"])
+    port: int = Field(default=0, ge=0, le=65535)
+    hosts: tuple[HostName, ...] = Field(default=(), max_length=20)
+    path: str = Field(default="/", pattern=r'^/[!-"$->@-~]*$', max_length=2000, examples=["/orders"])
+    headers: Annotated[dict[Token, PlainText], Field(max_length=20)] = Field(default={}, examples=[{"x-beta": "yes"}])
+    cookies: Annotated[dict[Token, CookieValue], Field(max_length=20)] = {}
+    to: tuple[Backend, ...] = Field(
+        min_length=1,
+        max_length=20,
+        examples=[[{"component": "api", "weight": 90}, {"component": "api", "revision": 3, "weight": 10}]],
+    )
+    mirror: ComponentName | None = None
+    timeout_s: float | None = Field(default=None, ge=0.001, le=86_400, description="null: no limit")
+    retries: int = Field(default=2, ge=0, le=10, description="how often a request that reached nobody is sent again")
+
+
+class RouteCreation(RouteBody):
+    """Without `id`, one is made of the app, the component and the path."""
+
+    id: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["orders-canary"])
+
+
+class EndpointCreation(Value):
+    """A server outside that answers on the same ports as `component`."""
+
+    app: AppName = Field(examples=["shop"])
+    component: ComponentName = Field(examples=["api"])
+    address: Annotated[IPvAnyAddress, AfterValidator(_plain_address)] = Field(examples=["192.0.2.7"])
+    weight: Weight = 100
+
+
+class EndpointBody(Value):
+    """`weight` is its share among the endpoints of its component."""
+
+    weight: Weight
 
 
 def git_source(url: str, ref: str, credential: str | None = None, subdir: str = "") -> GitSource:

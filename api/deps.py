@@ -1,5 +1,6 @@
 """What the routes get from the process that they run in."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -31,5 +32,12 @@ def runs(given: Given) -> Runs:
     return Runs(client=given.temporal, store=given.store)
 
 
+async def turn(request: Request) -> AsyncIterator[None]:
+    """For writes that are checked against what the last one left: they go one after the other."""
+    async with request.app.state.turn:
+        yield
+
+
 Start = Annotated[Starter, Depends(starter)]
 Watch = Annotated[Runs, Depends(runs)]
+Turn = Annotated[None, Depends(turn, scope="function")]

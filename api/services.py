@@ -6,6 +6,7 @@ from datetime import datetime
 
 from temporalio.client import Client
 
+from iarnet.gateway.base import Gateway
 from iarnet.models.change import ReplayReport
 from iarnet.models.provider import ProviderHealth, ProviderRegistration
 from iarnet.providers.base import Providers
@@ -17,7 +18,7 @@ from iarnet.store.base import Store
 class Services:
     """`temporal_ui` is the base address of the Temporal web UI, or empty. `allowed_hosts` are the names, besides
     those of the loopback, under which clients may address this node (the host it listens on among them).
-    `replay` takes a workflow ID and a run ID (None: the newest run).
+    `replay` takes a workflow ID and a run ID (None: the newest run). `gateway` is None where nothing leads traffic.
     """
 
     store: Store
@@ -31,6 +32,7 @@ class Services:
     add_provider: Callable[[ProviderRegistration], Awaitable[ProviderHealth]]
     remove_provider: Callable[[str], Awaitable[None]]
     replay: Callable[[str, str | None], Awaitable[ReplayReport]]
+    gateway: Gateway | None = None
     temporal_ui: str = ""
     task_queue: str = "iarnet"
     allowed_hosts: tuple[str, ...] = ()

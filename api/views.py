@@ -16,6 +16,7 @@ from iarnet.models.instance import Instance
 from iarnet.models.provider import ProviderState
 from iarnet.models.resources import Resources
 from iarnet.models.source import GitSource
+from iarnet.models.traffic import Service
 from iarnet.store.base import Store
 
 ComponentState = Literal["idle", "changing", "running", "degraded", "completed", "stopped", "failed"]
@@ -67,6 +68,7 @@ class Known:
     analysis: Analysis | None
     deployment: Deployment | None
     instances: list[Instance]
+    services: list[Service]
     hosts: dict[str, str]
 
 
@@ -88,6 +90,7 @@ async def known(store: Store, app: App, where: dict[str, str]) -> Known:
         analysis=await newest_analysis(store, app.name),
         deployment=deployments[0] if deployments else None,
         instances=[i for i in await store.instances.list(app=app.name) if i.state != "removed"],
+        services=await store.traffic.services(app.name),
         hosts=where,
     )
 
@@ -134,7 +137,7 @@ def _component(known: Known, component: Component) -> ComponentView:
         provider_id=own[0].provider_id if own else "",
         image=(revision.images.get(component.name) if revision else None) or component.image or "",
         resources=component.resources,
-        addresses=tuple(a for i in own for a in _addresses(i, component, known.hosts)),
+        addresses=tuple(a for i in own for a in _direct(i, component, known.hosts)) + _served(known, own),
         instances=own,
     )
 
@@ -163,15 +166,29 @@ def _state(
     return "degraded" if running else "failed"
 
 
-def _addresses(instance: Instance, component: Component, hosts: dict[str, str]) -> list[str]:
+def _direct(instance: Instance, component: Component, hosts: dict[str, str]) -> list[str]:
+    """What it publishes itself, where no gateway does."""
     if instance.state != "running":
         return []
-    host = hosts.get(instance.provider_id, "localhost") or "localhost"
+    published = [(p.host_port, _protocol(component.ports, p.port)) for p in instance.ports if p.host_port]
+    return [_address(hosts, instance.provider_id, port, protocol) for port, protocol in published]
+
+
+def _served(known: Known, own: tuple[Instance, ...]) -> tuple[str, ...]:
+    """What the gateway publishes for those that run."""
+    running = {(i.component, i.provider_id) for i in own if i.state == "running"}
+    return tuple(
+        _address(known.hosts, s.provider_id, s.host_port, s.protocol)
+        for s in known.services
+        if s.host_port and (s.component, s.provider_id) in running
+    )
+
+
+def _protocol(ports: tuple[Port, ...], number: int) -> str:
+    return next((p.protocol for p in ports if p.port == number), "tcp")
+
+
+def _address(hosts: dict[str, str], provider_id: str, port: int, protocol: str) -> str:
+    host = hosts.get(provider_id, "localhost") or "localhost"
     host = f"[{host}]" if ":" in host else host
-    published = [(p.host_port, _scheme(component.ports, p.port)) for p in instance.ports if p.host_port]
-    return [f"{scheme}://{host}:{port}" for port, scheme in published]
-
-
-def _scheme(ports: tuple[Port, ...], number: int) -> str:
-    protocol = next((p.protocol for p in ports if p.port == number), "tcp")
-    return {"websocket": "ws"}.get(protocol, protocol)
+    return f"{'ws' if protocol == 'websocket' else protocol}://{host}:{port}"

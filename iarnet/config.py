@@ -32,6 +32,7 @@ from iarnet.config_sections import (
     DatabaseUrl,
     DockerSettings,
     FilePath,
+    GatewaySettings,
     Git,
     ListenAddress,
     Logging,
@@ -82,6 +83,7 @@ class Settings(Value):
     tls: Tls = Tls()
     temporal: Temporal = Temporal()
     docker: DockerSettings = DockerSettings()
+    gateway: GatewaySettings = GatewaySettings()
     builds: Builds = Builds()
     git: Git = Git()
     secrets: Secrets = Field(default_factory=lambda data: Secrets(key_file=data["data_dir"] / "secrets.key"))

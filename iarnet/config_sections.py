@@ -189,6 +189,14 @@ class DockerSettings(Value):
         return range(first, last + 1)
 
 
+class GatewaySettings(Value):
+    enabled: bool = Field(
+        default=True, description="lead traffic through Envoy, where the engine's networks can be reached from here"
+    )
+    binary: str = Field(default="", description="path of the `envoy` program; empty takes the one that comes along")
+    threads: int = Field(default=0, ge=0, le=256, description="Envoy's worker threads; 0: one per core")
+
+
 class Builds(Value):
     network: str = Field(
         default="", description="network of build steps: a name, `host`, `none`; empty: the engine's"

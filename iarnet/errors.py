@@ -35,6 +35,9 @@ IarnetError
 ├── InstanceFailed      422  it ended or never became ready
 │   ├── InstanceExited
 │   └── NotReady
+├── GatewayError        502  the data plane that leads traffic to instances
+│   ├── GatewayUnavailable   it does not answer (retryable)
+│   └── GatewayRefused  422  it does not accept a configuration; the last good one stays
 ├── Cancelled           409  somebody cancelled it
 ├── StoreUnavailable    503  the database does not answer (retryable)
 └── Missing             503  a part of this machine that is needed and not there
@@ -217,6 +220,19 @@ class InstanceExited(InstanceFailed):
 
 class NotReady(InstanceFailed):
     pass
+
+
+class GatewayError(IarnetError):
+    status = 502
+
+
+class GatewayUnavailable(GatewayError):
+    status = 503
+    retryable = True
+
+
+class GatewayRefused(GatewayError):
+    status = 422
 
 
 class Cancelled(IarnetError):

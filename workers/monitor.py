@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from iarnet.errors import IarnetError
+from iarnet.gateway.base import Gateway
 from iarnet.models.instance import Instance
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderState, ProviderStatus
 from iarnet.models.resources import Capacity, Resources
@@ -29,16 +30,23 @@ log = structlog.get_logger()
 
 
 class ProviderMonitor:
-    """`cap` cuts what is there down to what applications may have of it."""
+    """`cap` cuts what is there down to what applications may have of it; `gateway` leads traffic to what runs."""
 
     def __init__(
-        self, provider: Provider, store: Store, owner: str, clock: Clock, cap: Callable[[Resources], Resources]
+        self,
+        provider: Provider,
+        store: Store,
+        owner: str,
+        clock: Clock,
+        cap: Callable[[Resources], Resources],
+        gateway: Gateway,
     ) -> None:
         self.provider = provider
         self._store = store
         self._owner = owner
         self._clock = clock
         self._cap = cap
+        self._gateway = gateway
         self._hanging = HangDetector(provider, store, clock)
         # Cursors go on rising over restarts of the process, so that a workflow can tell new from known.
         self._cursor = time.time_ns() // 1_000_000
@@ -84,11 +92,12 @@ class ProviderMonitor:
             if self._status != "active":
                 self._status = "active"
                 await self._publish(status="active")
-            group.create_task(self._hanging.run(self._publish_event))
+            group.create_task(self._hanging.run(self._found))
             group.create_task(self._measure_for_ever())
 
     async def _hear(self) -> None:
         async for event in self.provider.events(self._owner):
+            await self._redirect(event)
             if event.kind in ("died", "oom", "removed", "started"):
                 await self._record(event.instance)
             if event.kind != "started":
@@ -150,6 +159,19 @@ class ProviderMonitor:
         """A row that a change has removed meanwhile stays removed."""
         if await self._store.instances.spec(instance.name):
             await self._store.instances.record(instance)
+
+    async def _found(self, event: ProviderEvent) -> None:
+        await self._redirect(event)
+        await self._publish_event(event)
+
+    async def _redirect(self, event: ProviderEvent) -> None:
+        """Users are led away from what does not answer before anybody mends it."""
+        if event.kind in ("started", "healthy"):
+            return
+        try:
+            await self._gateway.suspend(event.instance.name)
+        except IarnetError as error:
+            log.warning("traffic could not be redirected", instance=event.instance.name, problem=error.message)
 
     async def _publish_event(self, event: ProviderEvent) -> None:
         await self._publish(event)

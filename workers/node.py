@@ -40,6 +40,7 @@ from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
 from workers import data_directory, former, mode, pools, replaying, temporal
 from workers.attaching import Attachments
+from workers.gateways import NodeGateways, gateways
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
 from workers.pools import Activities
@@ -67,6 +68,7 @@ class Adapters:
     sources: GitSources
     providers: ProviderRegistry
     builder: LateBuilder
+    gateways: NodeGateways
     monitors: NodeMonitors
 
 
@@ -85,7 +87,9 @@ async def running(settings: Settings) -> AsyncIterator[Node]:
         adapters = await _adapters(stack, settings)
         connected = await stack.enter_async_context(temporal.connection(settings, identity))
         client = connected.client
-        watching = Watching(adapters.store, adapters.providers, adapters.monitors, client, adapters.secrets, clock)
+        watching = Watching(
+            adapters.store, adapters.providers, adapters.monitors, adapters.gateways, client, adapters.secrets, clock
+        )
         attachments = _attachments(settings, adapters, client)
         await stack.enter_async_context(attachments.looking())
         pool = pools.workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets)
@@ -139,14 +143,17 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
         node=settings.node_name,
         secrets=secrets,
         docker=DockerOptions(
-            network_pool=settings.docker.network_pool, publish_address=settings.docker.publish_address
+            network_pool=settings.docker.network_pool,
+            publish_address=settings.docker.publish_address,
+            gateway=settings.gateway.enabled,
         ),
     )
     stack.push_async_callback(providers.aclose)
-    monitors = NodeMonitors(partial(_monitor, settings, store))
+    leading = await stack.enter_async_context(gateways(settings, store.traffic))
+    monitors = NodeMonitors(partial(_monitor, settings, store, leading))
     stack.push_async_callback(monitors.aclose)
     builder = LateBuilder(partial(_builder, settings, sources, secrets))
-    return Adapters(store, secrets, sources, providers, builder, monitors)
+    return Adapters(store, secrets, sources, providers, builder, leading, monitors)
 
 
 def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Attachments:
@@ -186,7 +193,7 @@ def _builder(settings: Settings, sources: GitSources, secrets: SealedSecrets, do
     )
 
 
-def _monitor(settings: Settings, store: SqlStore, provider: Provider) -> ProviderMonitor:
+def _monitor(settings: Settings, store: SqlStore, leading: NodeGateways, provider: Provider) -> ProviderMonitor:
     """What is kept back and capped is of this machine, so it concerns its own provider only."""
 
     def cap(total: Resources) -> Resources:
@@ -194,7 +201,7 @@ def _monitor(settings: Settings, store: SqlStore, provider: Provider) -> Provide
             return total
         return settings.resource_limits.cap(total).minus(settings.system_reserve.resources())
 
-    return ProviderMonitor(provider, store, settings.node_name, clock, cap)
+    return ProviderMonitor(provider, store, settings.node_name, clock, cap, leading.get(provider.info.id))
 
 
 def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> Activities:
@@ -204,7 +211,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
     planning = Planning(store, providers, ports, revising, settings.node_name, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
     analyzing = Analyzing(store, sources, partial(analyze, ecosystems=ECOSYSTEMS))
-    deploying = Deploying(store, providers, adapters.builder)
+    deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
     building = Building(store, adapters.builder)
     recording = Recording(store, settings.node_name, "localhost", clock)
     placing = Placing(settings.node_name)
@@ -227,6 +234,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
             analyzing.analyze_source,
             planning.prepare_change,
             planning.select_providers,
+            deploying.serve_app,
             deploying.deploy_instance,
             deploying.await_instance,
             deploying.remove_instance,
@@ -253,6 +261,7 @@ def _services(
         add_provider=attachments.add,
         remove_provider=attachments.remove,
         replay=partial(replaying.replay, connected.client),
+        gateway=adapters.gateways.local if settings.gateway.enabled else None,
         temporal_ui=connected.ui,
         allowed_hosts=(*settings.allowed_hosts, settings.api_address.host),
     )

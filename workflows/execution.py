@@ -20,6 +20,7 @@ OnPhase = Callable[[Operation, ComponentPhase], None]
 
 _BEGUN: dict[str, ComponentPhase] = {
     "build": "building",
+    "serve": "starting",
     "deploy": "starting",
     "ready": "starting",
     "remove": "removing",
@@ -78,6 +79,7 @@ class Execution:
 
 _METHODS: dict[str, tuple[Any, Options]] = {
     "build": (Building.build_image, BUILD),
+    "serve": (Deploying.serve_app, REMOVE),
     "deploy": (Deploying.deploy_instance, DEPLOY),
     "ready": (Deploying.await_instance, DEPLOY),
     "remove": (Deploying.remove_instance, REMOVE),

@@ -44,13 +44,13 @@ Subdir = Annotated[str, typer.Option(help="folder of the repository that holds t
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="go on with what comes next, until Ctrl-C")]
 
 
-def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str] | None, option: str, *, example: str = "web.replicas=2") -> dict[str, str]:
     """`["a=1", "b=x=y"]` -> `{"a": "1", "b": "x=y"}`. Raises `InvalidInput`."""
     found: dict[str, str] = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise InvalidInput(f"`{text}` is not KEY=VALUE", where=option, hint=f"write {option} web.replicas=2")
+            raise InvalidInput(f"`{text}` is not KEY=VALUE", where=option, hint=f"write {option} {example}")
         if key in found:
             raise InvalidInput(f"`{key}` is given twice", where=option, hint="give it once")
         found[key] = value

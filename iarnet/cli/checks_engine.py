@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 
 from iarnet.cli.check import WAIT_S, Check, Machine
 from iarnet.errors import Missing
+from iarnet.providers.docker.interfaces import interfaces
 
 OLDEST_API = (1, 41)
 
@@ -102,7 +102,8 @@ def _networks(machine: Machine, networks: list[dict[str, Any]]) -> Check:
     configs = [c for n in networks for c in (n.get("IPAM") or {}).get("Config") or ()]
     subnets = {c["Subnet"] for c in configs if "." in c.get("Subnet", "")}
     taken = [s for s in map(IPv4Network, subnets) if s.overlaps(pool)]
-    foreign = [(name, net) for name, net in _interfaces() if net.overlaps(pool) and net not in taken]
+    here = [(name, interface.network) for name, interface in interfaces()]
+    foreign = [(name, net) for name, net in here if net.overlaps(pool) and net not in taken]
     if names := [f"{name} ({net})" for name, net in foreign if net.supernet_of(pool)]:
         says = f"{pool} lies within the network of {', '.join(names)}"
         return Check(
@@ -113,13 +114,6 @@ def _networks(machine: Machine, networks: list[dict[str, Any]]) -> Check:
     says = f"{pool}, {len(taken)} networks of this engine in it, {free} % free"
     fix = "" if free > 10 else "set a larger `docker.network_pool`"
     return Check(name="networks", state="warn" if fix else "ok", says=says, fix=fix)
-
-
-def _interfaces() -> Iterator[tuple[str, IPv4Network]]:
-    for name, addresses in psutil.net_if_addrs().items():
-        for a in addresses:
-            if a.family == socket.AF_INET and a.netmask:
-                yield name, IPv4Network(f"{a.address}/{a.netmask}", strict=False)
 
 
 def _clock(machine: Machine, info: dict[str, Any]) -> Check:

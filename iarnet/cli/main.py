@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from iarnet.cli import analyze, apps, changes, doctor, node, providers, secrets, watching
+from iarnet.cli import analyze, apps, changes, doctor, node, providers, secrets, traffic, watching
 from iarnet.cli.exits import INTERRUPTED, exit_code
 from iarnet.cli.session import Session
 from iarnet.cli.show import Show
@@ -35,6 +35,14 @@ class Iarnet(TyperGroup):
             # Whoever read our output has seen enough; the interpreter must not complain while it closes.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise typer.Exit(0) from None
+
+
+class Listing(TyperGroup):
+    """Without the name of a command it is `ls`: `iarnet routes shop`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args[:1] and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["ls", *args])
 
 
 def main() -> None:
@@ -89,6 +97,14 @@ def _build() -> typer.Typer:
     made.command(epilog=EPILOG)(changes.cancel)
     made.command(epilog=EPILOG)(node.replay)
     made.command(epilog=EPILOG)(apps.why)
+    made.command(epilog=EPILOG)(traffic.endpoints)
+    made.add_typer(
+        _group(ls=traffic.ls, add=traffic.add, rm=traffic.rm),
+        cls=Listing,
+        name="routes",
+        help="Which requests go where; without a command it lists them.",
+        no_args_is_help=False,
+    )
     made.add_typer(_group(ls=apps.ls), name="apps", help="Applications.")
     made.add_typer(
         _group(ls=providers.ls, add=providers.add, test=providers.test, rm=providers.rm),

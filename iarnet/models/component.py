@@ -30,6 +30,11 @@ class Port(Value):
     publish: Literal["no", "auto", "prefer", "exact"] = "no"
     host_port: int | None = Field(default=None, ge=1, le=65535)
 
+    @property
+    def transport(self) -> Literal["tcp", "udp"]:
+        """What it is on the wire."""
+        return "udp" if self.protocol == "udp" else "tcp"
+
 
 class HealthCheck(Value):
     """When an instance counts as ready, and as hanging afterwards (`retries` failures in a row)."""

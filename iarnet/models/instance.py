@@ -23,7 +23,8 @@ class InstanceSpec(Value):
     """Everything that a provider needs to run one replica.
 
     `name` is `iarnet-{app}-{component}-r{revision}-{replica}`. `aliases` are the names under which its
-    neighbours on the network of the application find it.
+    neighbours on the network of the application find it, `hosts` those of its neighbours that it reaches through the
+    gateway: names for the host's own address in the network.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,120}$")
@@ -46,14 +47,16 @@ class InstanceSpec(Value):
     capabilities: tuple[str, ...] = ()
     working_dir: str | None = None
     aliases: tuple[str, ...] = ()
+    hosts: tuple[ComponentName, ...] = ()
 
     @property
     def spec_hash(self) -> str:
         """Changes exactly when a running instance would have to be replaced.
 
-        Name, revision, epoch and owner say which deployment asked, not what runs, and are left out.
+        Name, revision, epoch and owner say which deployment asked, not what runs, and are left out. So are the hosts:
+        a neighbour that is added later is found by its alias.
         """
-        what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner"})
+        what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner", "hosts"})
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -7,19 +7,21 @@ from iarnet.models.edge import Condition
 from iarnet.models.image import BuildRequest
 from iarnet.models.instance import InstanceSpec
 from iarnet.models.placement import Placement
+from iarnet.models.traffic import ServedPort
 
 Cause = Literal[
     "deploy", "heal", "scale", "migrate", "rollback", "retry", "fork", "recover", "stop", "start", "delete"
 ]
-OperationKind = Literal["build", "deploy", "ready", "remove", "release"]
+OperationKind = Literal["build", "serve", "deploy", "ready", "remove", "release"]
 
 
 class Operation(Value):
     """One effect. It runs when every operation in `after` has ended well.
 
-    `build` makes an image; `deploy` creates or adopts an instance and waits until it is `until`; `ready` waits
-    for one that is deployed already; `remove` ends an instance; `release` removes what an app has on a provider
-    besides instances: its network and, where `volumes` says so, its data.
+    `build` makes an image; `serve` has the gateway listen for `serves` and lead to the instances `admits`; `deploy`
+    creates or adopts an instance and waits until it is `until`; `ready` waits for one that is deployed already;
+    `remove` ends an instance, and with `hold` what it is asked meanwhile waits for its successor; `release` removes
+    what an app has on a provider besides instances: its network and, where `volumes` says so, its data.
     """
 
     id: str
@@ -31,6 +33,9 @@ class Operation(Value):
     spec: InstanceSpec | None = None
     build: BuildRequest | None = None
     until: Condition = "healthy"
+    serves: tuple[ServedPort, ...] = ()
+    admits: tuple[str, ...] = ()
+    hold: bool = False
     volumes: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     reason: str = ""

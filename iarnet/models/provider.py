@@ -14,13 +14,15 @@ ProviderStatus = Literal["active", "unreachable", "draining"]
 
 
 class Capabilities(Value):
-    """What a provider can do; what it can't is not asked of it."""
+    """What a provider can do; what it can't is not asked of it. The gateway may open ports from `lowest_port` on."""
 
     volumes: bool = True
     publish_ports: bool = True
     gpu: bool = False
     logs: bool = True
     usage: bool = True
+    gateway: bool = False
+    lowest_port: int = 1
     fencing: Literal["strong", "node", "none"] = "node"
 
 

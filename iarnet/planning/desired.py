@@ -1,6 +1,6 @@
 """From what analysis and the user say to the instances that should run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
@@ -9,9 +9,6 @@ from iarnet.models.edge import Edge
 from iarnet.models.image import made_here
 from iarnet.models.instance import InstanceSpec, PortBinding
 from iarnet.secrets.base import made_for
-
-# Docker has no notion of these; on the wire they are TCP.
-_TRANSPORT = {"udp": "udp"}
 
 
 def qualify(app: str, component: Component, edges: Sequence[Edge]) -> Component:
@@ -58,14 +55,20 @@ def published(component: Component) -> Iterable[tuple[str, int, str, int | None]
     """The ports to publish: ledger key, port, `no`/`auto`/`prefer`/`exact`, wanted host port."""
     for port in component.ports:
         if port.publish != "no":
-            transport = _TRANSPORT.get(port.protocol, "tcp")
-            yield port_key(component.name, port.port, transport), port.port, port.publish, port.host_port
+            yield port_key(component.name, port.port, port.transport), port.port, port.publish, port.host_port
 
 
 def instance_specs(
-    revision: Revision, component: Component, host_ports: Mapping[str, int], owner: str, epoch: int
+    revision: Revision,
+    component: Component,
+    host_ports: Mapping[str, int],
+    owner: str,
+    epoch: int,
+    served: Collection[str] = (),
 ) -> list[InstanceSpec]:
-    """One spec per replica. Only the first replica holds the published ports: a host port has one holder."""
+    """One spec per replica. `served`: the components that are reached through the gateway, which then holds their
+    published ports. Without it the first replica does: a host port has one holder."""
+    own_ports = {} if component.name in served else host_ports
     return [
         InstanceSpec(
             name=f"iarnet-{revision.app}-{component.name}-r{revision.number}-{replica}",
@@ -80,7 +83,7 @@ def instance_specs(
             entrypoint=component.entrypoint,
             command=component.command,
             env=tuple(env for env in component.env if env.value is not None),
-            ports=_bindings(component, host_ports if replica == 0 else {}),
+            ports=_bindings(component, own_ports if replica == 0 else {}),
             volumes=component.volumes,
             resources=component.resources,
             health=component.health,
@@ -88,6 +91,7 @@ def instance_specs(
             capabilities=component.capabilities or _usual(component),
             working_dir=component.working_dir,
             aliases=(component.name,),
+            hosts=tuple(sorted(served)),
         )
         for replica in range(component.replicas)
     ]
@@ -105,9 +109,8 @@ def _usual(component: Component) -> tuple[str, ...]:
 def _bindings(component: Component, host_ports: Mapping[str, int]) -> tuple[PortBinding, ...]:
     bindings = []
     for port in component.ports:
-        transport = "udp" if port.protocol == "udp" else "tcp"
-        host_port = host_ports.get(port_key(component.name, port.port, transport))
-        bindings.append(PortBinding(port=port.port, protocol=transport, host_port=host_port))
+        host_port = host_ports.get(port_key(component.name, port.port, port.transport))
+        bindings.append(PortBinding(port=port.port, protocol=port.transport, host_port=host_port))
     return tuple(bindings)
 
 

@@ -202,6 +202,7 @@ def _remove(instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], 
         component=instance.component,
         provider_id=instance.provider_id,
         instance=instance.name,
+        hold=bool(blocked),
         after=tuple(sorted(after)),
         reason=reason,
     )

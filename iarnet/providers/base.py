@@ -7,6 +7,7 @@ from iarnet.models.component import EnvVar, HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.resources import Capacity
+from iarnet.models.traffic import AppNetwork
 
 
 class ImageSource(Protocol):
@@ -51,6 +52,10 @@ class Provider(Protocol):
         `SpecMismatch` when they don't, `StaleEpoch` when a newer epoch has been here, `PortTaken` when a host
         port is held by something else, `ProviderRefused` for what it can't do.
         """
+        ...
+
+    async def network(self, app: str) -> AppNetwork:
+        """The app's network, made when it is missing. Only where `capabilities.gateway`."""
         ...
 
     async def remove(self, name: str, epoch: int) -> None:

@@ -22,6 +22,7 @@ from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import Capabilities, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.resources import GIB, Capacity, Resources
+from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource
 
 EventKind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
@@ -44,6 +45,7 @@ class MemoryProvider:
 
     Steps are the names of the methods and, within `deploy`, `create` and `start`: a fault in `start` leaves what a
     crash between the two leaves. `images`: what can be had; None means all. Names in `foreign` are taken by others.
+    `network`: what every app has; None means that no gateway can stand beside it.
     """
 
     def __init__(
@@ -55,13 +57,13 @@ class MemoryProvider:
         total: Resources = _ROOMY,
         images: Iterable[str] | None = None,
         foreign: Iterable[str] = (),
+        network: AppNetwork | None = None,
         faults: Callable[[str, str], None] = lambda operation, name: None,
         pause: Callable[[str, str], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.info = ProviderInfo(
-            id=id, name=id, type="memory", home=home, capabilities=Capabilities(gpu=total.gpu_millis > 0)
-        )
+        able = Capabilities(gpu=total.gpu_millis > 0, gateway=network is not None)
+        self.info = ProviderInfo(id=id, name=id, type="memory", home=home, capabilities=able)
         self.reachable = True
         self.networks: set[str] = set()
         self.volumes: set[str] = set()
@@ -69,6 +71,7 @@ class MemoryProvider:
         self._total = total
         self._images = None if images is None else set(images)
         self._foreign = set(foreign)
+        self._network = network
         self._faults = faults
         self._pause = pause
         self._clock = clock
@@ -121,6 +124,14 @@ class MemoryProvider:
         self._change(one, state="removed")
         self._tell("removed", one)
 
+    def found_at(self, name: str, host: str) -> str | None:
+        """Where the instance finds the host of this name."""
+        spec = self._one(name).spec
+        if self._network and host in spec.hosts:
+            return self._network.address
+        neighbours = (one for one in self._all.values() if one.spec.app == spec.app and host in one.spec.aliases)
+        return next((one.instance.address for one in neighbours), None)
+
     # The contract.
 
     async def capacity(self) -> Capacity:
@@ -154,6 +165,17 @@ class MemoryProvider:
             one = self._adopt(spec) or self._create(spec)
         await self._step("start", spec.name)
         return self._start(one)
+
+    async def network(self, app: str) -> AppNetwork:
+        await self._step("network", app)
+        if self._network is None:
+            raise ProviderRefused(
+                f"{self.info.id} has no network that a gateway could reach",
+                where=self.info.id,
+                hint="have its instances reached directly",
+            )
+        self.networks.add(app)
+        return self._network
 
     async def remove(self, name: str, epoch: int) -> None:
         await self._step("remove", name)

@@ -30,6 +30,8 @@ class DockerOptions:
     network_pool: str = "10.210.0.0/16"
     publish_address: str = "0.0.0.0"
     concurrency: int = 4
+    gateway: bool = False
+    """One runs on this machine."""
 
 
 class ProviderRegistry:
@@ -153,6 +155,7 @@ class ProviderRegistry:
             network_pool=self._docker.network_pool,
             publish_address=self._docker.publish_address,
             concurrency=self._docker.concurrency,
+            gateway=self._docker.gateway and info.id == LOCAL,
         )
 
 

@@ -12,6 +12,7 @@ from iarnet.models.source import GitSource
 from iarnet.store.base import Clock
 from iarnet.store.database import Database
 from iarnet.store.tables import apps, deployments, leases, ports
+from iarnet.store.traffic import raise_version
 
 
 class SqlApps:
@@ -44,6 +45,7 @@ class SqlApps:
 
     async def delete(self, name: str) -> None:
         def work(connection: Connection) -> None:
+            raise_version(connection)
             for table in (leases, ports):
                 connection.execute(delete(table).where(table.c.app == name))
             connection.execute(delete(apps).where(apps.c.name == name))

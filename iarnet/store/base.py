@@ -4,7 +4,7 @@ Every call is one transaction. All raise `StoreUnavailable` (retryable) when the
 those that record something of an app `NotFound` when the app is gone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderRegistration, ProviderState
 from iarnet.models.resources import Resources
 from iarnet.models.source import GitSource, Source
+from iarnet.models.traffic import Endpoint, EndpointState, Route, Service
 
 Clock = Callable[[], datetime]
 
@@ -211,6 +212,53 @@ class Ledger(Protocol):
         ...
 
 
+class Traffic(Protocol):
+    """What leads to what. Every write raises `version`."""
+
+    async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
+        """These are the app's services there, and no others. Endpoints of components that have none any more go.
+
+        Raises `NotFound` when the app is gone, unless `services` is empty.
+        """
+        ...
+
+    async def services(self, app: str | None = None, provider_id: str | None = None) -> list[Service]:
+        """Sorted by name."""
+        ...
+
+    async def put_endpoint(self, endpoint: Endpoint) -> None:
+        """Replaces what has its instance and provider. Raises `NotFound` when the app is gone."""
+        ...
+
+    async def set_endpoint_state(self, instance: str, state: EndpointState) -> None:
+        """An unknown one is fine."""
+        ...
+
+    async def endpoints(self, app: str | None = None, provider_id: str | None = None) -> list[Endpoint]:
+        """Sorted by instance."""
+        ...
+
+    async def forget_endpoint(self, instance: str) -> None:
+        """Nothing there is fine."""
+        ...
+
+    async def put_route(self, route: Route) -> None:
+        """Replaces what has its id. Raises `NotFound` when the app is gone, `AlreadyExists` for another app's id."""
+        ...
+
+    async def routes(self, app: str | None = None) -> list[Route]:
+        """Sorted by id."""
+        ...
+
+    async def delete_route(self, id: str) -> None:
+        """Raises `NotFound`."""
+        ...
+
+    async def version(self) -> int:
+        """Of services, endpoints and routes together; 0 before the first write."""
+        ...
+
+
 class SecretRows(Protocol):
     """Sealed values; only `iarnet.secrets` can open them."""
 
@@ -244,6 +292,9 @@ class Store(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+
+    @property
+    def traffic(self) -> Traffic: ...
 
     @property
     def secrets(self) -> SecretRows: ...

@@ -14,13 +14,13 @@ from iarnet.store.database import location
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(connection: Connection) -> None:
-    """To the newest, in the connection's transaction. Raises `InvalidConfig` for a database of a newer version."""
+def migrate(connection: Connection, to: str = "head") -> None:
+    """To this revision, in the connection's transaction. Raises `InvalidConfig` for a database of a newer version."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     _refuse_newer(connection, ScriptDirectory.from_config(config))
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:

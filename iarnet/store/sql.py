@@ -8,6 +8,7 @@ from iarnet.store.instances import SqlInstances
 from iarnet.store.ledger import SqlLedger
 from iarnet.store.providers import SqlProviderRows
 from iarnet.store.secrets import SqlSecretRows
+from iarnet.store.traffic import SqlTraffic
 
 
 class SqlStore:
@@ -20,6 +21,7 @@ class SqlStore:
         self.instances = SqlInstances(database, clock)
         self.providers = SqlProviderRows(database)
         self.ledger = SqlLedger(database, clock)
+        self.traffic = SqlTraffic(database)
         self.secrets = SqlSecretRows(database, clock)
 
     async def aclose(self) -> None:

@@ -19,6 +19,7 @@ from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderRegistration, ProviderState
 from iarnet.models.source import GitSource, Source
+from iarnet.models.traffic import Endpoint, Route, Service
 from iarnet.store.columns import Document, Moment
 
 metadata = MetaData(
@@ -171,6 +172,41 @@ ports = Table(
     Column("app", Text, nullable=False, index=True),
     Column("key", Text, nullable=False),
     UniqueConstraint("provider_id", "app", "key"),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("service", Document(Service), nullable=False),
+)
+
+# Keyed like instances, and for the same reason.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("component", Text, nullable=False),
+    Column("endpoint", Document(Endpoint), nullable=False),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("route", Document(Route), nullable=False),
+)
+
+# One row, made with the table.
+traffic_version = Table(
+    "traffic_version",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
 )
 
 secrets = Table(

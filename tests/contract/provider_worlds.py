@@ -1,6 +1,7 @@
 """Providers with everything that a test does behind their backs: one `World` a kind."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from iarnet.models.component import EnvVar
 from iarnet.models.instance import InstanceSpec, PortBinding
 from iarnet.models.provider import ProviderInfo
 from iarnet.models.resources import MIB, Resources
+from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import Provider
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.network import network_name
@@ -73,6 +75,10 @@ class World(Protocol):
 
     async def image_elsewhere(self) -> tuple[str, "Archive"]:
         """An image that the provider lacks and the archive has."""
+        ...
+
+    async def found_at(self, name: str, host: str) -> str | None:
+        """Where the instance finds the host of this name."""
         ...
 
     async def has_network(self) -> bool: ...
@@ -181,6 +187,9 @@ class MemoryWorld:
     async def image_elsewhere(self) -> tuple[str, Archive]:
         return "elsewhere:1", Archive("elsewhere:1", [b"layers"])
 
+    async def found_at(self, name: str, host: str) -> str | None:
+        return self.memory.found_at(name, host)
+
     async def has_network(self) -> bool:
         return self.app in self.memory.networks
 
@@ -188,7 +197,10 @@ class MemoryWorld:
         return f"{self.app}/{component}/{volume}" in self.memory.volumes
 
     def _made(self) -> MemoryProvider:
-        return MemoryProvider(owner=self.owner, images=[IMAGE], foreign=self._foreign, faults=self._fault)
+        network = AppNetwork(address="gateway", subnet="memory")
+        return MemoryProvider(
+            owner=self.owner, images=[IMAGE], foreign=self._foreign, network=network, faults=self._fault
+        )
 
     def _fault(self, operation: str, name: str) -> None:
         if (operation, name) in self._broken:
@@ -213,7 +225,7 @@ class DockerWorld:
 
     def connected(self, connection: Connection) -> DockerProvider:
         info = ProviderInfo(id="docker-under-test", name="Docker", type="docker")
-        provider = DockerProvider(info, connection, owner=self.owner, secrets=PlainSecrets())
+        provider = DockerProvider(info, connection, owner=self.owner, secrets=PlainSecrets(), gateway=True)
         self.made.append(provider)
         return provider
 
@@ -230,7 +242,7 @@ class DockerWorld:
     async def crash_before_start(self, spec: InstanceSpec) -> None:
         network = network_name(spec.app)
         await self._call(self.client.create_network, network, "bridge", labels={OWNER: self.owner})
-        body = container(spec, {}, network=network, publish_address="0.0.0.0")
+        body = container(spec, {}, network=network, address="", publish_address="0.0.0.0")
         await self._call(self.client.create_container_from_config, body, name=spec.name)
 
     async def end(self, name: str, exit_code: int) -> None:
@@ -268,6 +280,13 @@ class DockerWorld:
         chunks = await asyncio.to_thread(lambda: list(self.client.get_image(image)))
         await self._call(self.client.remove_image, image)
         return image, Archive(image, chunks)
+
+    async def found_at(self, name: str, host: str) -> str | None:
+        """Where it says that it can't connect to: at this port nothing listens."""
+        run = await self._call(self.client.exec_create, name, ["telnet", host, "1"])
+        said = (await self._call(self.client.exec_start, run["Id"])).decode()
+        found = re.search(r"can't connect to remote host \((\S+)\)", said)
+        return found and found[1]
 
     async def has_network(self) -> bool:
         return bool(await self._call(self.client.networks, names=[network_name(self.app)]))

@@ -148,6 +148,7 @@ async def test_an_unreachable_provider_says_so_in_every_call(world: World) -> No
         provider.capacity(),
         provider.ensure_image(spec.image),
         provider.deploy(spec),
+        provider.network(world.app),
         provider.remove(spec.name, 1),
         provider.release(world.app, 1),
         provider.restart(spec.name),
@@ -226,6 +227,23 @@ async def test_two_removals_at_once(world: World) -> None:
     made = await world.provider.deploy(spec_of(world))
     await asyncio.gather(world.provider.remove(made.name, 1), world.restarted().remove(made.name, 1))
     assert await world.provider.inspect(made.name) is None
+
+
+async def test_neighbours_behind_the_gateway_are_at_the_address_of_the_network(world: World) -> None:
+    network = await world.provider.network(world.app)
+    assert await world.has_network()
+    api = await world.provider.deploy(spec_of(world, "api"))
+    web = await world.provider.deploy(spec_of(world, hosts=("api", "later")))
+    assert await world.found_at(web.name, "api") == await world.found_at(web.name, "later") == network.address
+    assert await world.found_at(api.name, "web") == web.address
+    assert await world.found_at(api.name, "later") is None
+    assert await world.restarted().network(world.app) == network
+    assert (await world.provider.deploy(spec_of(world, hosts=()))).id == web.id, "other hosts are no other spec"
+
+
+async def test_a_gateway_can_stand_beside_it(world: World) -> None:
+    await world.provider.check()
+    assert world.provider.info.capabilities.gateway
 
 
 async def test_release_takes_the_network_and_the_named_volumes_only(world: World) -> None:

@@ -18,8 +18,12 @@ import httpx
 import psutil
 
 from tests.contract.docker_engine import swept
+from tests.e2e.command_line import Done, iarnet
 
 PROGRAMS = Path(sys.executable).parent
+# A connection each, as a person's requests are. The trusted authorities, which only matter with TLS, would be read
+# for each anew: 25 ms of a core, 20 times a second where a test waits.
+HTTP = httpx.Client(verify=False, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 T = TypeVar("T")
 
 
@@ -33,23 +37,6 @@ def until(look: Callable[[], T], what: str, within_s: float = 60.0) -> T:
         time.sleep(0.05)
         answer = look()
     return answer
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command line did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
 
 
 @dataclass
@@ -112,7 +99,7 @@ class NodeProcess:
         assert self.process
         assert self.process.poll() is None, f"the node ended:\n{self.tail()}"
         try:
-            return httpx.get(f"{self.url}/api/health", timeout=2).status_code == 200
+            return HTTP.get(f"{self.url}/api/health", timeout=2).status_code == 200
         except (httpx.HTTPError, FileNotFoundError, ValueError):
             return False
 
@@ -135,11 +122,11 @@ class NodeProcess:
         """Whatever state a test has left it in."""
         if self.process and self.process.poll() is None:
             self.down()
-        record = self.data / "temporal" / "temporal.json"
-        if record.exists():
-            server = json.loads(record.read_text())
-            if psutil.pid_exists(server["pid"]):
-                psutil.Process(server["pid"]).terminate()
+        for record in (self.data / "temporal" / "temporal.json", self.data / "gateway" / "process.json"):
+            if record.exists():
+                pid = json.loads(record.read_text())["pid"]
+                if psutil.pid_exists(pid):
+                    psutil.Process(pid).terminate()
 
     @property
     def url(self) -> str:
@@ -153,17 +140,7 @@ class NodeProcess:
         return (self.data / "token").read_text().strip()
 
     def cli(self, *words: str, timeout_s: float = 300.0) -> Done:
-        done = subprocess.run(
-            [PROGRAMS / "iarnet", *words],
-            env=self.environment,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return iarnet(words, self.environment, self.directory, timeout_s)
 
     def ok(self, *words: str, timeout_s: float = 300.0) -> Done:
         done = self.cli(*words, timeout_s=timeout_s)
@@ -189,7 +166,7 @@ class NodeProcess:
 
     def api(self, method: str, path: str, body: Any = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=60)
+        return HTTP.request(method, f"{self.url}{path}", json=body, headers=headers)
 
     def finished(self, answer: httpx.Response, within_s: float = 300.0) -> Any:
         """The progress of a run that was accepted, once it has ended."""

@@ -225,8 +225,8 @@ def _until_starting(running: NodeProcess, app: str) -> None:
         answer = running.temporal(
             "workflow", "query", "--workflow-id", f"change.{app}", "--type", "progress", "-o", "json"
         )
-        rows = answer.json["queryResult"][0]["components"] if answer.code == 0 else ()
-        return any((row["component"], row["phase"]) == ("api", "starting") for row in rows)
+        rows = answer.json["queryResult"][0]["components"] if answer.code == 0 else None
+        return any((row["component"], row["phase"]) == ("api", "starting") for row in rows or ())
 
     until(starting, f"api of {app} starts")
 

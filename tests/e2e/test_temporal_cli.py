@@ -107,7 +107,7 @@ def test_the_life_of_an_application_by_hand(running: NodeProcess, repositories: 
     analysed = run(running, "AnalyzeApp", f"analyze.hand.{commit}", {"app": "hand", "commit": commit})
     assert analysed["components"] == ["web"]
     plan = run(running, "PlanChange", "plan.hand.1", {"app": "hand"})
-    assert [operation["kind"] for operation in plan["operations"]] == ["deploy"]
+    assert [operation["kind"] for operation in plan["operations"]] == ["serve", "deploy"]
     assert running.instances("hand") == {}, "a plan changes nothing"
 
     deployed = run(running, "DeployApp", "change.hand", {"app": "hand"})

@@ -97,7 +97,9 @@ async def test_the_interfaces_here_are_nothing_to_an_engine_elsewhere(world: Doc
         elsewhere = world.connected(Connection(f"tcp://127.0.0.1:{engine.port}"))
         with _interface(_other_interface(), wanted):
             await elsewhere.deploy(spec_of(world))
+            await elsewhere.check()
     assert _subnet(world) == wanted
+    assert not elsewhere.info.capabilities.gateway
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["free", "left"])
@@ -110,6 +112,20 @@ async def test_processes_at_once_make_one_network(world: DockerWorld, left: bool
     subnet = _subnet(world)
     assert (subnet == wanted) is not left
     assert all(ip_address(each.address or "") in subnet for each in made)
+
+
+async def test_the_address_of_a_network_is_this_machines(world: DockerWorld) -> None:
+    network = await world.provider.network(world.app)
+    assert IPv4Network(network.subnet) == _subnet(world)
+    addresses = {address.address for found in psutil.net_if_addrs().values() for address in found}
+    assert network.address in addresses
+    listening = await asyncio.start_server(lambda _, writer: writer.close(), network.address, 0)
+    port = listening.sockets[0].getsockname()[1]
+    made = await world.provider.deploy(spec_of(world, hosts=("api",)))
+    async with listening:
+        run = world.client.exec_create(made.name, ["nc", "-w", "5", "api", str(port)])
+        await asyncio.to_thread(world.client.exec_start, run["Id"])
+    assert world.client.exec_inspect(run["Id"])["ExitCode"] == 0
 
 
 def _first_choice(world: DockerWorld) -> IPv4Network:

@@ -1,26 +1,33 @@
 """Whether an engine can be used, and what it is."""
 
 import asyncio
+import platform
 import time
 from typing import Any
 
 import docker
+import docker.errors
 
 from iarnet.errors import IarnetError
 from iarnet.models.provider import Capabilities, ProviderHealth
 from iarnet.providers.docker.connection import OLDEST_API
 from iarnet.providers.docker.engine import Engine
 from iarnet.providers.docker.errors import unreachable
+from iarnet.providers.docker.interfaces import interfaces
 
 _WITHIN_S = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
-async def check(engine: Engine) -> tuple[ProviderHealth, dict[str, Any]]:
-    """The health, and the fields of `ProviderInfo` that the engine itself decides. Never raises."""
+async def check(engine: Engine, *, gateway: bool) -> tuple[ProviderHealth, dict[str, Any]]:
+    """The health, and the fields of `ProviderInfo` that the engine itself decides. Never raises.
+
+    `gateway`: one runs on this machine, which can serve the engine if it shares its networks.
+    """
     try:
         async with asyncio.timeout(_WITHIN_S):
             latency_s, version, info = await engine.ask(_measure)
+            reaches = gateway and engine.connection.local and await engine.ask(lambda c: _is_beside(c, info))
     except IarnetError as e:
         return _down(e), {}
     except TimeoutError:
@@ -29,13 +36,13 @@ async def check(engine: Engine) -> tuple[ProviderHealth, dict[str, Any]]:
     health = ProviderHealth(
         reachable=True, latency_s=latency_s, version=version["Version"], problem=problem, hint=hint
     )
-    return health, known(info)
+    return health, known(info, gateway=reaches)
 
 
-def known(info: dict[str, Any]) -> dict[str, Any]:
+def known(info: dict[str, Any], *, gateway: bool) -> dict[str, Any]:
     machine = info["Architecture"]
-    gpu = "nvidia" in (info.get("Runtimes") or {})
-    return {"architecture": _ARCHITECTURES.get(machine, machine), "capabilities": Capabilities(gpu=gpu)}
+    able = Capabilities(gpu="nvidia" in (info.get("Runtimes") or {}), gateway=gateway)
+    return {"architecture": _ARCHITECTURES.get(machine, machine), "capabilities": able}
 
 
 def _down(error: IarnetError) -> ProviderHealth:
@@ -46,6 +53,22 @@ def _measure(client: docker.APIClient) -> tuple[float, dict[str, Any], dict[str,
     begun = time.monotonic()
     client.ping()
     return time.monotonic() - begun, client.version(), client.info()
+
+
+def _is_beside(client: docker.APIClient, info: dict[str, Any]) -> bool:
+    """Whether its bridges are interfaces of this machine.
+
+    They are not when it runs in a virtual machine (Docker Desktop) or without root. That its default bridge has an
+    address here does not tell: so may another engine's on this machine.
+    """
+    if info.get("KernelVersion") != platform.release() or "name=rootless" in (info.get("SecurityOptions") or ()):
+        return False
+    try:
+        pools = client.inspect_network("bridge")["IPAM"]["Config"] or ()
+    except docker.errors.NotFound:
+        return False
+    here = {str(interface.ip) for _, interface in interfaces()}
+    return any(pool.get("Gateway") in here for pool in pools)
 
 
 def _complaint(version: dict[str, Any]) -> tuple[str, str]:

@@ -3,18 +3,18 @@
 import asyncio
 import hashlib
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
-import psutil
 import structlog
 from docker.types import IPAMConfig, IPAMPool
 
 from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
+from iarnet.models.traffic import AppNetwork
 from iarnet.providers.docker.engine import Engine, or_none
+from iarnet.providers.docker.interfaces import interfaces
 from iarnet.providers.docker.spec import APP, OWNER
 
 _log = structlog.get_logger(__name__)
@@ -55,22 +55,21 @@ class Networks:
         self._owner = owner
         self._pool = pool
 
-    async def ensure(self, app: str) -> str:
-        """The network's name. Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool
-        is used up."""
+    async def ensure(self, app: str) -> AppNetwork:
+        """Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool is used up."""
         name = network_name(app)
-        if await self._is_there(name):
-            return name
+        if there := await self._found(name):
+            return there
         bridges, others = await self._interfaces()
         taken = [*others, *await self._taken()]
         # A bridge without a network was left by another engine, or it is the first that shows of a network which
         # somebody is just making, perhaps this one. If it is none of this name after a wait, it is passed over.
         wanted = next(candidates(self._pool, app, taken), None)
-        if wanted and any(wanted.overlaps(b) for b in bridges) and await self._appears(name):
-            return name
+        if wanted and any(wanted.overlaps(b) for b in bridges) and (there := await self._appears(name)):
+            return there
         for subnet in candidates(self._pool, app, [*taken, *bridges]):
-            if await self._create(app, name, subnet) or await self._appears(name):
-                return name
+            if made := await self._create(app, name, subnet) or await self._appears(name):
+                return made
         raise NoRoom(
             f"No subnet is left in {self._pool} for the network of {app}",
             where=self._engine.connection.url,
@@ -80,7 +79,7 @@ class Networks:
     async def remove(self, app: str) -> None:
         """Nothing there is fine. Raises `Conflict` while instances are on it."""
         name = network_name(app)
-        if not await self._is_there(name):
+        if not await self._found(name):
             return
         try:
             await or_none(self._engine.call(lambda c: c.remove_network(name)))
@@ -99,29 +98,30 @@ class Networks:
         # again by the next deployment.
         _log.warning("network_not_removed", network=name, engine=error.where, hint="restart the engine to remove it")
 
-    async def _is_there(self, name: str) -> bool:
+    async def _found(self, name: str) -> AppNetwork | None:
         found = await or_none(self._engine.ask(lambda c: c.inspect_network(name)))
         if found is None:
-            return False
+            return None
         if (found["Labels"] or {}).get(OWNER) != self._owner:
             raise SpecMismatch(
                 f"A network {name} exists that this node did not make",
                 hint=f"`docker network rm {name}`, or rename the app",
             )
-        return True
+        return next(_described(pool) for pool in found["IPAM"]["Config"] if "." in pool["Subnet"])
 
-    async def _appears(self, name: str) -> bool:
-        """Whether somebody else is just making it: the engine knows its subnet some time before its name."""
+    async def _appears(self, name: str) -> AppNetwork | None:
+        """If somebody else is just making it: the engine knows its subnet some time before its name."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_RACE_S):
-                while not await self._is_there(name):  # noqa: ASYNC110 - the other may be another process
+                while (there := await self._found(name)) is None:  # noqa: ASYNC110 - the other may be another process
                     await asyncio.sleep(_RACE_POLL_S)
-                return True
-        return False
+                return there
+        return None
 
-    async def _create(self, app: str, name: str, subnet: IPv4Network) -> bool:
-        """False when somebody else has the name or the subnet meanwhile."""
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+    async def _create(self, app: str, name: str, subnet: IPv4Network) -> AppNetwork | None:
+        """None when somebody else has the name or the subnet meanwhile."""
+        made = AppNetwork(address=str(subnet[1]), subnet=str(subnet))
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=made.subnet, gateway=made.address)])
         labels = {OWNER: self._owner, APP: app}
         try:
             await self._engine.call(
@@ -129,15 +129,15 @@ class Networks:
             )
         except (Conflict, ProviderError) as e:
             if isinstance(e, Conflict) or "overlap" in e.message.lower():
-                return False
+                return None
             raise
-        return True
+        return made
 
     async def _interfaces(self) -> tuple[list[IPv4Network], list[IPv4Network]]:
         """The subnets of the bridges that engines of this machine made, and those of its other interfaces."""
-        found = await asyncio.to_thread(_subnets_here) if self._engine.connection.local else []
-        bridges = [subnet for name, subnet in found if _BRIDGE.fullmatch(name)]
-        return bridges, [subnet for name, subnet in found if not _BRIDGE.fullmatch(name)]
+        found = await asyncio.to_thread(interfaces) if self._engine.connection.local else []
+        bridges = [interface.network for name, interface in found if _BRIDGE.fullmatch(name)]
+        return bridges, [interface.network for name, interface in found if not _BRIDGE.fullmatch(name)]
 
     async def _taken(self) -> list[IPv4Network]:
         networks: list[dict[str, Any]] = await self._engine.ask(lambda c: c.networks())
@@ -146,11 +146,7 @@ class Networks:
         return [s for s in subnets if isinstance(s, IPv4Network)]
 
 
-def _subnets_here() -> list[tuple[str, IPv4Network]]:
-    """Names of this machine's interfaces, each with the subnet of an IPv4 address that it has."""
-    return [
-        (name, IPv4Network(f"{a.address}/{a.netmask}", strict=False))
-        for name, addresses in psutil.net_if_addrs().items()
-        for a in addresses
-        if a.family == socket.AF_INET and a.netmask
-    ]
+def _described(pool: dict[str, str]) -> AppNetwork:
+    """Without a gateway in it, the engine took the first address."""
+    subnet = IPv4Network(pool["Subnet"])
+    return AppNetwork(address=pool.get("Gateway") or str(subnet[1]), subnet=str(subnet))

@@ -20,6 +20,7 @@ from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.resources import Capacity
+from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource, SecretReader
 from iarnet.providers.docker import events, logs
 from iarnet.providers.docker.connection import Connection
@@ -29,7 +30,7 @@ from iarnet.providers.docker.errors import cannot_run, taken_port
 from iarnet.providers.docker.health import check
 from iarnet.providers.docker.images import EngineImages, Images
 from iarnet.providers.docker.meters import Meters
-from iarnet.providers.docker.network import Networks
+from iarnet.providers.docker.network import Networks, network_name
 from iarnet.providers.docker.ports import Ports
 from iarnet.providers.docker.probe import Prober
 from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance
@@ -47,9 +48,10 @@ _BEYOND_STARTING = ("removing", "dead")
 class DockerProvider:
     """Every object it makes carries the label `iarnet.owner={owner}`; an object without it is never touched.
 
-    `concurrency` bounds the containers that are started at once (more than 4 made a local engine slower), and
-    `publish_address` is where host ports are published. The calls of one node on one engine are serialised by name
-    here; an engine has one home node (DESIGN §6, fencing `node`).
+    `concurrency` bounds the containers that are started at once (more than 4 made a local engine slower),
+    `publish_address` is where host ports are published, and `gateway` says whether one runs on this machine. The
+    calls of one node on one engine are serialised by name here; an engine has one home node (DESIGN §6, fencing
+    `node`).
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class DockerProvider:
         network_pool: str = "10.210.0.0/16",
         publish_address: str = "0.0.0.0",
         concurrency: int = 4,
+        gateway: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.info = info
         self._owner = owner
         self._secrets = secrets
         self._publish_address = publish_address
+        self._gateway = gateway
         self._clock = clock
         self._engine = Engine(connection, threads=concurrency * _THREADS_PER_START)
         # Calls that mostly wait; among the others they would hold up what could go on.
@@ -96,6 +100,10 @@ class DockerProvider:
         async with self._lock(spec.name):
             await self._epochs.admit(spec.app, spec.epoch)
             return await self._adopt(spec) or await self._make(spec)
+
+    async def network(self, app: str) -> AppNetwork:
+        async with self._lock(f"network of {app}"):
+            return await self._networks.ensure(app)
 
     async def remove(self, name: str, epoch: int) -> None:
         async with self._lock(name):
@@ -150,7 +158,7 @@ class DockerProvider:
         return await self._ports.free(port, protocol)
 
     async def check(self) -> ProviderHealth:
-        health, known = await check(self._engine)
+        health, known = await check(self._engine, gateway=self._gateway)
         self.info = self.info.model_copy(update=known)
         return health
 
@@ -184,10 +192,15 @@ class DockerProvider:
             return None
 
     async def _make(self, spec: InstanceSpec) -> Instance:
-        async with self._lock(f"network of {spec.app}"):
-            network = await self._networks.ensure(spec.app)
+        network = await self.network(spec.app)
         await self._volumes.ensure(spec)
-        body = container(spec, await self._env(spec), network=network, publish_address=self._publish_address)
+        body = container(
+            spec,
+            await self._env(spec),
+            network=network_name(spec.app),
+            address=network.address,
+            publish_address=self._publish_address,
+        )
         try:
             made = await self._engine.call(
                 lambda c: c.create_container_from_config(body, name=spec.name)  # type: ignore[no-untyped-call]

@@ -55,8 +55,13 @@ def volume_labels(owner: str, app: str, component: str) -> dict[str, str]:
     return {OWNER: owner, APP: app, COMPONENT: component}
 
 
-def container(spec: InstanceSpec, env: dict[str, str], *, network: str, publish_address: str) -> dict[str, Any]:
-    """The body of `POST /containers/create`. What is not given stays the image's."""
+def container(
+    spec: InstanceSpec, env: dict[str, str], *, network: str, address: str, publish_address: str
+) -> dict[str, Any]:
+    """The body of `POST /containers/create`. What is not given stays the image's.
+
+    `address`: the host's in `network`.
+    """
     body: dict[str, Any] = {
         "Image": spec.image,
         "Entrypoint": _listed(spec.entrypoint),
@@ -67,7 +72,7 @@ def container(spec: InstanceSpec, env: dict[str, str], *, network: str, publish_
         "ExposedPorts": {_key(p): {} for p in spec.ports},
         "Labels": labels(spec),
         "StopTimeout": STOP_S,
-        "HostConfig": _host_config(spec, network, publish_address),
+        "HostConfig": _host_config(spec, network, address, publish_address),
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": list(spec.aliases)}}},
     }
     return {key: value for key, value in body.items() if value is not None}
@@ -106,10 +111,11 @@ def gone(attributes: dict[str, str], provider_id: str, *, id: str, state: Instan
     )
 
 
-def _host_config(spec: InstanceSpec, network: str, publish_address: str) -> dict[str, Any]:
+def _host_config(spec: InstanceSpec, network: str, address: str, publish_address: str) -> dict[str, Any]:
     memory = spec.resources.memory_bytes
     return {
         "NetworkMode": network,
+        "ExtraHosts": [f"{name}:{address}" for name in spec.hosts],
         "PortBindings": {
             _key(p): [{"HostIp": publish_address, "HostPort": str(p.host_port)}] for p in spec.ports if p.host_port
         },

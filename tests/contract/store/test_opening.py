@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, bindparam, make_url, text
 
 from iarnet.errors import InvalidConfig, Missing, StoreUnavailable
+from iarnet.models.traffic import Backend, Route
+from iarnet.store.columns import Moment
+from iarnet.store.migrating import migrate
 from iarnet.store.open import database_at, open_store
 from iarnet.store.schema import HEAD
 from iarnet.store.sqlite import Sqlite
 from iarnet.store.tables import metadata
 from tests.contract.store.values import GIT, Watch
+
+SHOP_OF_0001 = text(
+    'INSERT INTO apps (name, title, git, status, settings, "commit", revision, epoch, created_at, updated_at)'
+    " VALUES ('shop', 'My shop', :git, 'running', '{}', NULL, 3, 5, :now, :now)"
+).bindparams(bindparam("now", type_=Moment))
 
 
 async def test_what_was_written_is_there_after_opening_again(url: str, clock: Watch) -> None:
@@ -54,6 +62,22 @@ async def test_the_migrations_make_what_the_tables_say(url: str, clock: Watch) -
 
     assert await database.read(differences) == []
     await database.aclose()
+
+
+async def test_a_database_of_the_first_version_keeps_what_it_holds(url: str, clock: Watch) -> None:
+    database = database_at(url)
+    await database.write(lambda connection: migrate(connection, to="0001"))
+    values = {"git": '{"url": "https://example.org/shop.git"}', "now": clock.now}
+    await database.write(lambda connection: connection.execute(SHOP_OF_0001, values))
+    await database.aclose()
+    store = await open_store(url, clock)
+    app = await store.apps.get("shop")
+    assert (app.title, app.git, app.revision, app.created_at) == ("My shop", GIT, 3, clock.now)
+    assert await store.traffic.version() == 0
+    await store.traffic.put_route(Route(id="all", app="shop", component="web", to=(Backend(component="api"),)))
+    await store.apps.delete("shop")
+    assert await store.traffic.routes() == []
+    await store.aclose()
 
 
 async def test_a_database_of_a_newer_version_is_refused(url: str, clock: Watch) -> None:

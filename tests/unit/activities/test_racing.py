@@ -45,15 +45,15 @@ def web(publish: str = "auto", host_port: int | None = None) -> Component:
 
 async def test_apps_that_choose_at_once_get_a_port_each(store: SqlStore) -> None:
     ports, provider = HostPorts(store.ledger, range(20_000, 20_010)), MemoryProvider()
-    chosen = await asyncio.gather(*(ports.choose(f"app{n}", [web()], provider, (), False) for n in range(10)))
+    chosen = await asyncio.gather(*(ports.choose(f"app{n}", [web()], provider, set(), False) for n in range(10)))
     assert {port for found, _ in chosen for port in found.values()} == set(range(20_000, 20_010))
     with pytest.raises(PortTaken, match="No port of 20000-20009"):
-        await ports.choose("late", [web()], provider, (), False)
+        await ports.choose("late", [web()], provider, set(), False)
 
 
 async def test_of_those_that_want_the_same_port_one_gets_it(store: SqlStore) -> None:
     ports, provider = HostPorts(store.ledger, range(20_000, 20_010)), MemoryProvider()
-    asked = (ports.choose(f"app{n}", [web("exact", 9000)], provider, (), False) for n in range(5))
+    asked = (ports.choose(f"app{n}", [web("exact", 9000)], provider, set(), False) for n in range(5))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, BaseException)]
     assert len(refused) == 4

@@ -29,6 +29,7 @@ from iarnet.providers.base import Provider
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.store.open import open_store
+from tests.unit.api.recording import RecordingGateway
 
 TOKEN = "correct-horse"
 BASE = "http://127.0.0.1:8083"
@@ -79,15 +80,25 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         add_provider=refuse,
         remove_provider=forget,
         replay=replay,
+        gateway=RecordingGateway(store),
         temporal_ui="http://127.0.0.1:8233",
         allowed_hosts=("Node.example.com", ""),
     )
     await store.aclose()
 
 
+@pytest.fixture(scope="session")
+def built() -> list[FastAPI]:
+    """FastAPI works out the routes of an app when one is asked for, in a quarter of a second: one app serves all."""
+    return []
+
+
 @pytest.fixture
-def app(services: Services) -> FastAPI:
-    return create_app(services)
+def app(built: list[FastAPI], services: Services) -> FastAPI:
+    if not built:
+        built.append(create_app(services))
+    built[0].state.services = services
+    return built[0]
 
 
 @pytest.fixture

@@ -46,11 +46,12 @@ FIELDS = [
         "type",
     ),
     *("host", "port", "config", "labels", "limits", "origin"),
+    *("app", "to", "hosts", "path", "headers", "cookies", "mirror", "timeout_s", "retries", "weight", "address"),
 ]
 NEARLY = st.dictionaries(st.sampled_from(FIELDS), JUNK | st.dictionaries(NAMES, ATOMS, max_size=3), max_size=6)
 BODIES = JUNK.map(json.dumps).map(str.encode) | NEARLY.map(json.dumps).map(str.encode) | st.binary(max_size=60)
 QUERIES = st.dictionaries(
-    st.sampled_from(["after", "limit", "tail", "component", "keep_data", "x"]), TEXT, max_size=3
+    st.sampled_from(["after", "limit", "tail", "component", "keep_data", "app", "within_s", "x"]), TEXT, max_size=3
 )
 HEADERS = st.sampled_from([{}, {"Last-Event-ID": "x"}, {"Last-Event-ID": "9" * 40}, {"Content-Type": "text/plain"}])
 

@@ -13,6 +13,10 @@ DOCUMENTED = {
     "/application/apps/{app}/analyze": {"post"},
     "/application/apps/{app}/deploy-components": {"post"},
     "/application/apps/{app}/logs": {"get"},
+    "/communication/endpoints": {"get", "post"},
+    "/communication/endpoints/{instance}": {"put", "delete"},
+    "/communication/routes": {"get", "post"},
+    "/communication/routes/{route_id}": {"put", "delete"},
     "/api/health": {"get"},
 }
 VERBS = ("deploy", "stop", "start", "retry", "fork", "rollback", "scale", "restart", "cancel")
@@ -33,6 +37,16 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_the_documented_routes_are_there_as_written(schema: dict[str, Any]) -> None:
     for path, methods in DOCUMENTED.items():
         assert set(schema["paths"][path]) == methods
+
+
+def test_what_is_documented_of_communication_is_under_version_1_too(schema: dict[str, Any]) -> None:
+    paths = [path for path in DOCUMENTED if path.startswith("/communication")]
+    for path in paths:
+        versioned = schema["paths"][f"/api/v1{path}"]
+        assert set(versioned) == DOCUMENTED[path]
+        for method, operation in versioned.items():
+            told = {key: value for key, value in operation.items() if key not in ("operationId", "tags")}
+            assert told.items() <= schema["paths"][path][method].items()
 
 
 def test_starting_something_answers_202_with_a_link(schema: dict[str, Any]) -> None:

@@ -32,11 +32,13 @@ from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.source import GitSource, Source
+from iarnet.models.traffic import Endpoint, EndpointLoad, Service
 from iarnet.providers.base import Provider
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.store.base import Store
 from iarnet.store.open import open_store
+from tests.unit.api.recording import RecordingGateway
 from tests.unit.cli.scripted import WORKFLOWS
 from workers.temporal_server import find
 
@@ -123,6 +125,7 @@ async def _serve(data_dir: Path, found: list[str], started: threading.Event, end
     keys = [SearchAttributeKey.for_keyword(name) for name in ("IarnetApp", "IarnetCause", "IarnetNode")]
     store = await open_store(f"sqlite:///{data_dir / 'iarnet.db'}", lambda: datetime.now(UTC))
     await _fill(store)
+    await _lead(store)
     async with (
         await WorkflowEnvironment.start_local(
             dev_server_existing_path=find(""), data_converter=pydantic_data_converter, search_attributes=keys
@@ -143,6 +146,8 @@ async def _serve(data_dir: Path, found: list[str], started: threading.Event, end
 
 def _api(client: Client, store: Store):
     connected = Connected()
+    gateway = RecordingGateway(store)
+    gateway.busy = [EndpointLoad(instance="iarnet-shop-web-r1-0", connections=3, requests=2, requests_total=1234)]
     return create_app(
         Services(
             store=store,
@@ -156,6 +161,7 @@ def _api(client: Client, store: Store):
             add_provider=connected.add,
             remove_provider=connected.remove,
             replay=replay,
+            gateway=gateway,
         )
     )
 
@@ -200,6 +206,14 @@ async def _fill(store: Store) -> None:
         seen_at=datetime.now(UTC),
     )
     await store.providers.save_state(state)
+
+
+async def _lead(store: Store) -> None:
+    place = {"app": "shop", "component": "web", "provider_id": "memory"}
+    web = Service(port=80, host_port=20080, address="10.210.8.1", subnet="10.210.8.0/24", **place)
+    await store.traffic.serve("shop", "memory", [web])
+    instance = Endpoint(instance="iarnet-shop-web-r1-0", revision=1, address="10.210.8.3", **place)
+    await store.traffic.put_endpoint(instance)
 
 
 @pytest.fixture

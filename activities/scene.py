@@ -1,0 +1,91 @@
+"""What is there when a plan is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from iarnet.models.app import Revision
+from iarnet.models.component import Component
+from iarnet.models.instance import Instance
+from iarnet.models.plan import Kept
+from iarnet.models.provider import ProviderState
+from iarnet.models.traffic import ServedPort, Service
+from iarnet.planning.serving import Serving, served
+from iarnet.providers.base import Providers
+from iarnet.store.base import Store
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An app and the providers. `admitted`: the instances that the gateways know."""
+
+    states: dict[str, ProviderState]
+    actual: tuple[Instance, ...]
+    previous: Revision | None
+    services: tuple[Service, ...]
+    admitted: frozenset[str]
+
+    @property
+    def unreachable(self) -> set[str]:
+        return {i.provider_id for i in self.actual} - {
+            s.info.id for s in self.states.values() if s.status == "active"
+        }
+
+    def host_ports(self, provider_id: str) -> set[int]:
+        """What the app listens on there, itself or through the gateway."""
+        direct = {p.host_port for i in self.actual if i.provider_id == provider_id for p in i.ports if p.host_port}
+        return direct | {port.host_port for port in self.served_by(provider_id) if port.host_port}
+
+    def served_by(self, provider_id: str) -> tuple[ServedPort, ...]:
+        """What is served there now."""
+        here = [service for service in self.services if service.provider_id == provider_id]
+        return tuple(ServedPort(**service.model_dump(include=set(ServedPort.model_fields))) for service in here)
+
+    def serving(
+        self, provider_id: str, components: Sequence[Component], host_ports: Mapping[str, int]
+    ) -> tuple[Serving, list[str]]:
+        """What is to be served for these components, beside those that the change leaves alone; and notes."""
+        before = self.served_by(provider_id)
+        can = self.states[provider_id].info.capabilities
+        if not can.gateway:
+            return Serving(before), []
+        names = {component.name for component in components}
+        others = [port for port in before if port.component not in names]
+        ports, notes = served(components, host_ports, others, can.lowest_port)
+        return Serving(before, (*others, *ports)), notes
+
+    def complete(self, serving: Mapping[str, Serving], kept: Sequence[Kept]) -> dict[str, Serving]:
+        """With what stays and the gateway does not know yet, and with the providers that the app leaves."""
+        left = {service.provider_id for service in self.services} - {*serving, *self.unreachable}
+        found = {provider_id: Serving(self.served_by(provider_id)) for provider_id in left}
+        for provider_id, each in serving.items():
+            through = {port.component for port in each.after}
+            unknown = [k for k in kept if k.provider_id == provider_id and k.instance not in self.admitted]
+            found[provider_id] = replace(each, admits=tuple(k.instance for k in unknown if k.component in through))
+        return found
+
+
+async def look(store: Store, providers: Providers, owner: str, name: str) -> Scene:
+    """Raises `NotFound` when there is no such app."""
+    app = await store.apps.get(name)
+    leases = await store.ledger.leases()
+    states = {}
+    for state in await store.providers.states():
+        held = [lease.resources for lease in leases if lease.provider_id == state.info.id]
+        states[state.info.id] = state.model_copy(update={"reserved": sum(held, start=type(state.reserved)())})
+    return Scene(
+        states=states,
+        actual=tuple(await _actual(store, providers, owner, name, states)),
+        previous=await store.facts.revision(app.name, app.revision) if app.revision else None,
+        services=tuple(await store.traffic.services(name)),
+        admitted=frozenset(endpoint.instance for endpoint in await store.traffic.endpoints(name)),
+    )
+
+
+async def _actual(
+    store: Store, providers: Providers, owner: str, app: str, states: dict[str, ProviderState]
+) -> list[Instance]:
+    """What runs, from the providers themselves where they answer, from the last record where they don't."""
+    here = {p.info.id: p for p in providers.all()}
+    asked = [id for id, state in states.items() if state.status == "active" and id in here]
+    found = [instance for id in asked for instance in await here[id].instances(owner, app)]
+    return found + [row for row in await store.instances.list(app=app) if row.provider_id not in asked]

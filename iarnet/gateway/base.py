@@ -1,0 +1,50 @@
+"""The contract of what leads traffic to instances. One stands beside each engine that can have one."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from iarnet.models.instance import Instance
+from iarnet.models.traffic import EndpointLoad, Service
+
+
+class Gateway(Protocol):
+    """Every call may be repeated without harm, is written down first, and returns once it has taken effect.
+
+    All raise `GatewayUnavailable` (retryable) when the data plane does not answer in time, and `GatewayRefused` when
+    it does not accept a configuration: what was accepted last goes on.
+    """
+
+    async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
+        """Listen for these services of the app there, and for no others."""
+        ...
+
+    async def admit(self, instance: Instance) -> None:
+        """Send it its share of the requests to its component, at its address of now."""
+        ...
+
+    async def suspend(self, instance: str) -> None:
+        """Send it nothing until it is admitted again. An unknown one is fine."""
+        ...
+
+    async def drain(self, instance: str, within_s: float, *, hold: bool = False) -> None:
+        """Send it nothing new, wait until what it works on has ended or `within_s` have passed, and forget it.
+
+        With `hold`, requests that come before its successor is admitted wait for that instead of failing.
+        """
+        ...
+
+    async def loads(self) -> list[EndpointLoad]:
+        """What every endpoint is doing now."""
+        ...
+
+    async def refresh(self) -> None:
+        """Take over what has been changed in the store."""
+        ...
+
+
+class Gateways(Protocol):
+    """The gateways that this node drives."""
+
+    def get(self, provider_id: str) -> Gateway:
+        """Where there is none, one that leaves instances to be reached directly."""
+        ...

@@ -1,0 +1,136 @@
+"""Services and the endpoints behind them, as Envoy's clusters and load assignments.
+
+Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/cluster/v3/cluster.proto and, beside it, outlier
+detection, circuit breakers and endpoint.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+
+from iarnet.gateway.packing import packed
+from iarnet.models.traffic import Endpoint, EndpointState, Service
+
+CONNECT_TIMEOUT_S = 1
+"""An instance is one bridge away. Where nothing answers for so long nothing is, and the next one is tried."""
+
+IDLE_S = 1
+"""For connections to instances. Shorter than application servers keep an idle one (gunicorn 2 s, Node.js and uvicorn
+5 s): a request that meets a connection being closed is lost, as it can't be repeated safely."""
+
+MAX_HEADERS = 1000
+
+_HEALTH: dict[EndpointState, str] = {
+    "active": "HEALTHY",
+    "suspended": "UNHEALTHY",
+    "draining": "DRAINING",
+    "held": "DRAINING",
+}
+
+_HTTP_OPTIONS = {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(
+        HttpProtocolOptions(
+            # An instance hears what its client speaks, HTTP/1.1 or HTTP/2 (gRPC), as it would without a gateway.
+            use_downstream_protocol_config={"http_protocol_options": {}, "http2_protocol_options": {}},
+            common_http_protocol_options={
+                "idle_timeout": timedelta(seconds=IDLE_S),
+                "max_headers_count": {"value": MAX_HEADERS},
+            },
+        )
+    )
+}
+
+_UNLIMITED = {
+    "thresholds": [
+        {
+            name: {"value": 1_000_000}
+            for name in ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+        }
+    ]
+}
+
+_OUTLIERS = {
+    # Only what can't be connected to is taken out: an answer, also a 503, is the application's own.
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": {"value": 3},
+    "enforcing_consecutive_local_origin_failure": {"value": 100},
+    "enforcing_consecutive_5xx": {"value": 0},
+    "enforcing_consecutive_gateway_failure": {"value": 0},
+    "enforcing_success_rate": {"value": 0},
+    "enforcing_local_origin_success_rate": {"value": 0},
+    # What was taken out returns at the end of an interval, not before.
+    "interval": timedelta(milliseconds=500),
+    "base_ejection_time": timedelta(seconds=1),
+    "max_ejection_time": timedelta(seconds=2),
+    # At most half of all that the cluster knows, whatever their state: never the only one, and never all.
+    "max_ejection_percent": {"value": 50},
+}
+
+_KEEPALIVE = {
+    "keepalive_time": {"value": 60},
+    "keepalive_interval": {"value": 10},
+    "keepalive_probes": {"value": 3},
+}
+
+
+def cluster_name(service: Service, revision: int | None = None) -> str:
+    return service.name if revision is None else f"{service.name}@r{revision}"
+
+
+def cluster(name: str, *, http: bool) -> Any:
+    """Its endpoints come separately: a change of them touches no connection of the others."""
+    return Cluster(
+        name=name,
+        type="EDS",
+        eds_cluster_config={"eds_config": {"ads": {}, "resource_api_version": "V3"}},
+        connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_S),
+        # Of two at random the less busy one: what has become slow gets less, long connections spread evenly.
+        lb_policy="LEAST_REQUEST",
+        # By default, when few are healthy, all get traffic: also those that are suspended.
+        common_lb_config={"healthy_panic_threshold": {"value": 0}},
+        circuit_breakers=_UNLIMITED,
+        outlier_detection=_OUTLIERS,
+        upstream_connection_options={"tcp_keepalive": _KEEPALIVE},
+        typed_extension_protocol_options=_HTTP_OPTIONS if http else {},
+    )
+
+
+def load_assignment(name: str, port: int, endpoints: Iterable[Endpoint]) -> Any:
+    """Where the endpoints of a cluster are, at the service's `port`, and which of them get new requests.
+
+    A held one gets none, but what it works on can end. While none is active and one is held, new requests wait.
+    """
+    known: dict[str, Endpoint] = {}
+    for endpoint in sorted(endpoints, key=lambda e: (e.state == "active", e.instance)):
+        known[endpoint.address] = endpoint  # an address that was given away again belongs to the active one
+    at = sorted(known.values(), key=lambda e: e.instance)
+    hosts = [_host(e.address, port, _HEALTH[e.state], e.weight, e.instance) for e in at]
+    states = {e.state for e in at}
+    if "held" in states and "active" not in states:
+        hosts += _waiting_places(len(hosts) + 1)
+    return ClusterLoadAssignment(cluster_name=name, endpoints=[{"lb_endpoints": hosts}] if hosts else [])
+
+
+def _waiting_places(count: int) -> list[dict[str, Any]]:
+    """Addresses that refuse every connection at once, so that it is tried again until there is an active endpoint.
+
+    Nobody can listen on port 0. The address of the instance that has stopped won't do: it may already be another's,
+    and connections to one that is nobody's end only by timeout. There is one more of them than of other endpoints,
+    so that outlier detection, which takes out half of all, always leaves one.
+    """
+    return [_host(f"127.0.0.{n + 1}", 0, "HEALTHY", 1) for n in range(count)]
+
+
+def _host(address: str, port: int, health: str, weight: int, instance: str = "") -> dict[str, Any]:
+    return {
+        "endpoint": {
+            "address": {"socket_address": {"address": address, "port_value": port}},
+            "hostname": instance,  # shown by the admin interface, used for nothing else
+        },
+        "health_status": health,
+        "load_balancing_weight": {"value": weight},
+    }

@@ -1,0 +1,252 @@
+"""The gateway that is Envoy: each change is written to the store, made a configuration, and taken over by Envoy."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import structlog
+
+from iarnet.errors import GatewayRefused, GatewayUnavailable, IarnetError
+from iarnet.gateway.admin import Admin
+from iarnet.gateway.resources import Resources, resources
+from iarnet.gateway.xds import AdsServer
+from iarnet.models.instance import Instance
+from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service
+from iarnet.store.base import Traffic
+
+_SETTLE_S = 10.0
+_LOOK_S = 0.05
+
+log = structlog.get_logger()
+
+_Thing = TypeVar("_Thing", Service, Endpoint, Route)
+
+
+class _Record(NamedTuple):
+    """All that the store has of an app's traffic here."""
+
+    services: tuple[Service, ...]
+    endpoints: tuple[Endpoint, ...]
+    routes: tuple[Route, ...]
+
+
+_NOTHING = _Record((), (), ())
+
+
+class EnvoyGateway:
+    """Of one provider. `publish_address` is where host ports are opened."""
+
+    def __init__(
+        self, store: Traffic, provider_id: str, ads: AdsServer, admin: Admin, *, publish_address: str = "0.0.0.0"
+    ) -> None:
+        self._store = store
+        self._provider_id = provider_id
+        self._ads = ads
+        self._admin = admin
+        self._publish_address = publish_address
+        self._records: dict[str, _Record] = {}
+        self._apps: dict[str, str] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._version = 0
+
+    async def start(self, socket: Path) -> None:
+        """Take over all that is recorded, and only then listen for Envoy: it would drop what it isn't told."""
+        self._version = await self._store.version()
+        for app, record in (await self._read_all()).items():
+            self._remember(app, record)
+            self._ads.put(app, self._without_bad_routes(app, record))
+            await asyncio.sleep(0)  # a thousand apps take half a second, and others have work, too
+        await self._ads.start(socket)
+
+    async def aclose(self) -> None:
+        """Traffic goes on."""
+        await self._ads.stop()
+        await self._admin.aclose()
+
+    async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
+        if provider_id != self._provider_id:
+            return
+        async with self._lock(app):
+            before = await self._read(app)
+            self._resources(before._replace(services=tuple(services)))
+            await self._store.serve(app, provider_id, services)
+            try:
+                await self._apply(app)
+            except GatewayRefused:
+                await self._restore(app, before)
+                raise
+
+    async def admit(self, instance: Instance) -> None:
+        if instance.provider_id != self._provider_id or not instance.address:
+            return
+        async with self._lock(instance.app):
+            record = await self._read(instance.app)
+            if not any(service.component == instance.component for service in record.services):
+                return
+            before = {e.instance: e for e in record.endpoints if e.component == instance.component}
+            known = before.pop(instance.name, None)
+            await self._store.put_endpoint(_endpoint(instance, known))
+            for held in (e for e in before.values() if e.state == "held"):
+                await self._store.forget_endpoint(held.instance)
+            await self._apply(instance.app)
+
+    async def suspend(self, instance: str) -> None:
+        if (app := await self._app_of(instance)) is None:
+            return
+        async with self._lock(app):
+            await self._store.set_endpoint_state(instance, "suspended")
+            await self._apply(app)
+
+    async def drain(self, instance: str, within_s: float, *, hold: bool = False) -> None:
+        if (app := await self._app_of(instance)) is None:
+            return
+        async with self._lock(app):
+            endpoint = await self._endpoint(app, instance)
+            if endpoint is None:
+                return
+            await self._store.set_endpoint_state(instance, "held" if hold else "draining")
+            await self._apply(app)
+        await self._idle(endpoint, within_s)
+        if hold:
+            return
+        async with self._lock(app):
+            endpoint = await self._endpoint(app, instance)
+            if endpoint is None or endpoint.state != "draining":
+                return  # admitted again, or drained by another call
+            await self._store.forget_endpoint(instance)
+            await self._apply(app)
+
+    async def loads(self) -> list[EndpointLoad]:
+        return [load for _, load in sorted((await self._admin.loads()).items())]
+
+    async def refresh(self) -> None:
+        """What is refused for one app keeps nothing from the others. Raises the first refusal, once."""
+        version = await self._store.version()
+        if version == self._version:
+            return
+        stored, errors = await self._read_all(), []
+        for app in sorted(stored.keys() | self._records.keys()):
+            if stored.get(app, _NOTHING) != self._records.get(app, _NOTHING):
+                try:
+                    async with self._lock(app):
+                        await self._apply(app)
+                except GatewayRefused as error:
+                    errors.append(error)
+        self._version = version
+        if errors:
+            raise errors[0]
+
+    def _lock(self, app: str) -> asyncio.Lock:
+        return self._locks.setdefault(app, asyncio.Lock())
+
+    async def _apply(self, app: str) -> None:
+        """Make Envoy do what is recorded of the app. Its lock is held."""
+        record = await self._read(app)
+        self._forget(app)
+        self._ads.put(app, self._resources(record))
+        try:
+            await self._ads.settled(app, _SETTLE_S)
+        except GatewayRefused:
+            self._remember(app, record)  # it would be refused again
+            raise
+        self._remember(app, record)
+
+    async def _restore(self, app: str, before: _Record) -> None:
+        """What is recorded would be refused again with each later change of the app."""
+        await self._store.serve(app, self._provider_id, before.services)
+        for endpoint in before.endpoints:
+            await self._store.put_endpoint(endpoint)
+
+    async def _idle(self, endpoint: Endpoint, within_s: float) -> None:
+        """Return when nothing is under way there or the time is over.
+
+        The first look comes a moment later: Envoy's threads hear of a change one after the other.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    await asyncio.sleep(_LOOK_S)
+                    if not await self._is_busy(endpoint):
+                        return
+        except TimeoutError:
+            log.warning("an instance is waited for no longer", instance=endpoint.instance, within_s=within_s)
+
+    async def _is_busy(self, endpoint: Endpoint) -> bool:
+        """Also while Envoy does not say: it may be starting."""
+        try:
+            loads = await self._admin.loads(endpoint.app, endpoint.component)
+        except GatewayUnavailable:
+            return True
+        return endpoint.instance in loads and loads[endpoint.instance].requests > 0
+
+    def _resources(self, record: _Record) -> Resources:
+        """Routes of components that are served elsewhere are not for this gateway."""
+        here = {service.component for service in record.services}
+        routes = [route for route in record.routes if route.component in here]
+        return resources(record.services, record.endpoints, routes, publish_address=self._publish_address)
+
+    def _without_bad_routes(self, app: str, record: _Record) -> Resources:
+        """A route that leads nowhere any more must not take an app's traffic with it."""
+        try:
+            return self._resources(record)
+        except IarnetError as error:
+            log.error("the routes of an app are left out", app=app, problem=error.message, where=error.where)
+            return self._resources(record._replace(routes=()))
+
+    async def _app_of(self, instance: str) -> str | None:
+        if instance not in self._apps:
+            await self.refresh()
+        return self._apps.get(instance)
+
+    async def _endpoint(self, app: str, instance: str) -> Endpoint | None:
+        endpoints = await self._store.endpoints(app, self._provider_id)
+        return next((e for e in endpoints if e.instance == instance), None)
+
+    async def _read(self, app: str) -> _Record:
+        return _Record(
+            tuple(await self._store.services(app, self._provider_id)),
+            tuple(await self._store.endpoints(app, self._provider_id)),
+            tuple(await self._store.routes(app)),
+        )
+
+    async def _read_all(self) -> dict[str, _Record]:
+        services = _by_app(await self._store.services(provider_id=self._provider_id))
+        endpoints = _by_app(await self._store.endpoints(provider_id=self._provider_id))
+        routes = _by_app(await self._store.routes())
+        return {
+            app: _Record(tuple(services.get(app, ())), tuple(endpoints.get(app, ())), tuple(routes.get(app, ())))
+            for app in services.keys() | endpoints.keys() | routes.keys()
+        }
+
+    def _remember(self, app: str, record: _Record) -> None:
+        self._forget(app)
+        if any(record):
+            self._records[app] = record
+        self._apps.update((endpoint.instance, app) for endpoint in record.endpoints)
+
+    def _forget(self, app: str) -> None:
+        for endpoint in self._records.pop(app, _NOTHING).endpoints:
+            self._apps.pop(endpoint.instance, None)
+
+
+def _endpoint(instance: Instance, known: Endpoint | None) -> Endpoint:
+    """With the weight that somebody has given it."""
+    assert instance.address
+    return Endpoint(
+        app=instance.app,
+        component=instance.component,
+        instance=instance.name,
+        provider_id=instance.provider_id,
+        revision=instance.revision,
+        address=instance.address,
+        weight=known.weight if known else Endpoint.model_fields["weight"].default,
+    )
+
+
+def _by_app(things: Iterable[_Thing]) -> dict[str, list[_Thing]]:
+    found: dict[str, list[_Thing]] = defaultdict(list)
+    for thing in things:
+        found[thing.app].append(thing)
+    return found

@@ -1,0 +1,249 @@
+"""The rules by which services, endpoints and routes become Envoy's resources."""
+
+import random
+from typing import Any
+
+import pytest
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+
+from iarnet.errors import InvalidComponent
+from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resources, resources
+from iarnet.models.traffic import Backend, Endpoint, Route, Service
+from tests.unit.gateway.instances import endpoint, service
+
+
+def of(*given: Service | Endpoint | Route) -> Resources:
+    return resources(
+        [x for x in given if isinstance(x, Service)],
+        [x for x in given if isinstance(x, Endpoint)],
+        [x for x in given if isinstance(x, Route)],
+        publish_address="0.0.0.0",
+    )
+
+
+def route(id: str = "r", *to: Backend, **more: Any) -> Route:
+    return Route(**{"id": id, "app": "shop", "component": "api", "to": to or (Backend(component="api"),), **more})
+
+
+def hosts(found: Resources, cluster: str) -> list[tuple[str, int, int, int]]:
+    """Address, port, health and weight of each."""
+    return [
+        (
+            host.endpoint.address.socket_address.address,
+            host.endpoint.address.socket_address.port_value,
+            host.health_status,
+            host.load_balancing_weight.value,
+        )
+        for locality in found[ENDPOINTS][cluster].endpoints
+        for host in locality.lb_endpoints
+    ]
+
+
+def order(found: Resources, listener: str = "shop/127.0.0.1:8080/tcp") -> list[str]:
+    (virtual,) = found[ROUTES][listener].virtual_hosts
+    return [r.name for r in virtual.routes]
+
+
+HEALTHY, UNHEALTHY, DRAINING = 1, 2, 3
+
+
+def test_nothing_is_nothing() -> None:
+    assert of() == {CLUSTER: {}, ENDPOINTS: {}, LISTENER: {}, ROUTES: {}}
+
+
+def test_names_are_stable() -> None:
+    found = of(
+        service(port=8080, host_port=20000),
+        service("db", 5432, "tcp", host_port=20001),
+        service("dns", 53, "udp", host_port=20000),
+        route("r", Backend(component="api", revision=3)),
+    )
+    clusters = {"shop/api/8080/tcp", "shop/api/8080/tcp@r3", "shop/db/5432/tcp", "shop/dns/53/udp"}
+    http = {"shop/127.0.0.1:8080/tcp", "shop/0.0.0.0:20000/tcp"}
+    other = {"127.0.0.1:5432/tcp", "0.0.0.0:20001/tcp", "127.0.0.1:53/udp", "0.0.0.0:20000/udp"}
+    assert {kind: set(named) for kind, named in found.items()} == {
+        CLUSTER: clusters,
+        ENDPOINTS: clusters,
+        LISTENER: http | {f"shop/{name}" for name in other},
+        ROUTES: http,
+    }
+
+
+def test_the_same_input_gives_the_same_bytes_in_any_order() -> None:
+    given = [
+        *(service("api", 8080), service("web", 8080), service("web", 80, host_port=20000), service("db", 1, "tcp")),
+        *(endpoint(address=f"127.0.1.{n}", revision=n, state="held") for n in (1, 2, 3)),
+        *(
+            route(
+                f"r{n}", Backend(component="web"), Backend(component="api", revision=n), headers={"b": "1", "a": "2"}
+            )
+            for n in (1, 2, 3)
+        ),
+    ]
+
+    def serialised() -> dict[str, dict[str, bytes]]:
+        return {
+            kind: {name: message.SerializeToString(deterministic=True) for name, message in named.items()}
+            for kind, named in of(*given).items()
+        }
+
+    first = serialised()
+    for seed in range(20):
+        random.Random(seed).shuffle(given)
+        assert serialised() == first
+
+
+def test_endpoints_have_the_port_of_the_service_and_the_health_of_their_state() -> None:
+    found = of(
+        service(port=8080),
+        service("db", 5432, "tcp"),
+        endpoint("api", "127.0.1.1", weight=7),
+        endpoint("api", "127.0.1.2", state="suspended"),
+        endpoint("api", "127.0.1.3", state="draining"),
+        endpoint("api", "127.0.1.4", state="held"),
+        endpoint("db", "127.0.1.5"),
+    )
+    assert hosts(found, "shop/api/8080/tcp") == [
+        ("127.0.1.1", 8080, HEALTHY, 7),
+        ("127.0.1.2", 8080, UNHEALTHY, 100),
+        ("127.0.1.3", 8080, DRAINING, 100),
+        ("127.0.1.4", 8080, DRAINING, 100),
+    ]
+    assert hosts(found, "shop/db/5432/tcp") == [("127.0.1.5", 5432, HEALTHY, 100)]
+
+
+def test_a_held_endpoint_without_an_active_one_gives_a_place_to_wait_at() -> None:
+    given = (service(), endpoint(address="127.0.1.1", state="held"), endpoint(address="127.0.1.2", state="draining"))
+    found = hosts(of(*given), "shop/api/8080/tcp")
+    waiting = [host for host in found if host[2] == HEALTHY]
+    assert {port for _, port, _, _ in waiting} == {0}
+    assert len(waiting) > len(found) / 2  # outlier detection takes out half of all
+    more = hosts(of(*given, endpoint(address="127.0.1.3")), "shop/api/8080/tcp")
+    assert [host for host in more if host[2] == HEALTHY] == [("127.0.1.3", 8080, HEALTHY, 100)]
+
+
+@pytest.mark.parametrize("state", ["suspended", "draining"])
+def test_without_a_held_one_nothing_waits(state: str) -> None:
+    found = hosts(of(service(), endpoint(state=state)), "shop/api/8080/tcp")
+    assert [health for _, _, health, _ in found] == [UNHEALTHY if state == "suspended" else DRAINING]
+    assert hosts(of(service()), "shop/api/8080/tcp") == []
+
+
+def test_an_address_that_was_given_away_again_belongs_to_the_active_one() -> None:
+    for names in (("a", "b"), ("b", "a")):
+        old, new = (endpoint(instance=name, state=s) for name, s in zip(names, ("held", "active"), strict=True))
+        assert hosts(of(service(), old, new), "shop/api/8080/tcp") == [("127.0.1.1", 8080, HEALTHY, 100)]
+
+
+def test_a_revision_has_only_its_own_endpoints() -> None:
+    given = [endpoint(address=f"127.0.1.{n}", revision=n) for n in (1, 2)]
+    found = of(service(), *given, route("r", Backend(component="api", revision=2)))
+    assert [address for address, *_ in hosts(found, "shop/api/8080/tcp@r2")] == ["127.0.1.2"]
+    assert len(hosts(found, "shop/api/8080/tcp")) == 2
+
+
+def test_more_conditions_win_and_then_the_longer_path() -> None:
+    found = of(
+        service(),
+        route("a-path", path="/api"),
+        route("b-longer", path="/api/v1"),
+        route("c-header", headers={"x": "1"}),
+        route("d-both", path="/a", headers={"x": "1"}),
+        route("e-three", hosts=("h",), cookies={"c": "1"}, headers={"x": "1"}),
+        route("f-all"),
+    )
+    assert order(found) == ["e-three", "d-both", "b-longer", "a-path", "c-header", "f-all", ""]
+
+
+def test_port_0_is_the_first_for_http() -> None:
+    found = of(
+        service("api", 22, "tcp"),
+        service("api", 9090),
+        service("api", 8080),
+        route("r", Backend(component="api"), Backend(component="api", port=9090)),
+    )
+    assert order(found, "shop/127.0.0.1:8080/tcp") == ["r", ""]
+    assert order(found, "shop/127.0.0.1:9090/tcp") == [""]
+    (virtual,) = found[ROUTES]["shop/127.0.0.1:8080/tcp"].virtual_hosts
+    assert [c.name for c in virtual.routes[0].route.weighted_clusters.clusters] == [
+        "shop/api/8080/tcp",
+        "shop/api/9090/tcp",
+    ]
+
+
+def test_a_route_holds_also_where_the_service_is_published() -> None:
+    found = of(service(host_port=20000), route())
+    assert order(found, "shop/0.0.0.0:20000/tcp") == ["r", ""]
+
+
+def test_a_port_with_a_route_is_for_http_only() -> None:
+    def chains(*more: Route) -> list[str]:
+        return [c.name for c in of(service(), *more)[LISTENER]["shop/127.0.0.1:8080/tcp"].filter_chains]
+
+    assert chains() == ["http", "tcp"]
+    assert chains(route()) == ["http"]
+
+
+def test_a_changed_route_changes_no_listener() -> None:
+    def listeners(path: str) -> Any:
+        return of(service(host_port=20000), route(path=path))[LISTENER]
+
+    assert listeners("/a") == listeners("/b")
+
+
+def test_only_the_network_of_the_app_may_use_an_internal_listener() -> None:
+    found = of(service(subnet="10.210.8.0/24", host_port=20000), service("db", 5432, "tcp", subnet="10.210.8.0/24"))
+    for name, listener in found[LISTENER].items():
+        ranges = [
+            [f"{r.address_prefix}/{r.prefix_len.value}" for r in chain.filter_chain_match.source_prefix_ranges]
+            for chain in listener.filter_chains
+        ]
+        published = "0.0.0.0" in name
+        assert ranges == [[] if published else ["10.210.8.0/24"]] * len(listener.filter_chains)
+        assert listener.freebind.value is not published
+
+
+def test_only_what_comes_from_outside_gets_its_address_added() -> None:
+    def trusts(name: str) -> bool:
+        manager = HttpConnectionManager()
+        chain = of(service(host_port=20000))[LISTENER][name].filter_chains[0]
+        assert chain.filters[0].typed_config.Unpack(manager)
+        return bool(manager.use_remote_address.value)
+
+    assert trusts("shop/0.0.0.0:20000/tcp")
+    assert not trusts("shop/127.0.0.1:8080/tcp")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (service("db", 8080, "tcp"), service("api", 8080)),
+        (service("db", 8080, "tcp"), service("mq", 8080, "tcp")),
+        (service("api", 8080, host_port=20000), service("web", 80, host_port=20000)),
+        (service("api", 8080), service("api", 8080, "grpc")),
+        (service("a", 53, "udp"), service("b", 53, "udp")),
+    ],
+)
+def test_what_cant_be_told_apart_is_refused(given: tuple[Service, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{given[0].component}.*{given[1].component}|is wanted by"):
+        of(*given)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (route(component="apo"), "api:8080"),
+        (route("r", Backend(component="gone")), "api:8080"),
+        (route("r", Backend(component="db")), "db:5432 (tcp)"),
+        (route("r", Backend(component="api", port=81)), "api:8080 (http)"),
+        (route(mirror="gone"), "api:8080"),
+        (route("r", Backend(component="api", weight=0)), "weight above 0"),
+    ],
+)
+def test_a_route_to_what_is_not_there_is_refused(wrong: Route, hint: str) -> None:
+    with pytest.raises(InvalidComponent) as error:
+        of(service(), service("db", 5432, "tcp"), wrong)
+    assert error.value.where == "r"
+    assert hint in error.value.hint

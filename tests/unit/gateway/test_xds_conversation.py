@@ -1,0 +1,203 @@
+"""The incremental protocol, from the side of the server, without Envoy."""
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
+from iarnet.gateway.delta import Conversation, Items, items
+from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+
+C, L = "shop/api", "shop/listener"
+
+
+def wanted(change: str = "", *, kind: str = "") -> Items:
+    """A cluster behind a listener. The resource of this `kind` has the `change`."""
+
+    def text(of: str) -> str:
+        return change if of == kind else ""
+
+    return items(
+        {
+            CLUSTER: {C: Cluster(name=C, alt_stat_name=text(CLUSTER))},
+            ENDPOINTS: {C: ClusterLoadAssignment(cluster_name=C + text(ENDPOINTS))},
+            LISTENER: {L: Listener(name=L, stat_prefix=text(LISTENER))},
+            ROUTES: {L: RouteConfiguration(name=L + text(ROUTES))},
+        }
+    )
+
+
+class EnvoySide:
+    """Answers as Envoy does, and asks for what clusters and listeners name."""
+
+    def __init__(self, talk: Conversation, versions: dict[str, dict[str, str]] | None = None) -> None:
+        self.talk = talk
+        for kind in (CLUSTER, LISTENER):
+            self.ask(kind, versions=(versions or {}).get(kind))
+        for kind in (ENDPOINTS, ROUTES):
+            if versions:
+                self.ask(kind, *versions[kind], versions=versions[kind])
+
+    def ask(self, kind: str, *names: str, versions: dict[str, str] | None = None) -> None:
+        self.talk.hear(
+            DeltaDiscoveryRequest(
+                type_url=kind, resource_names_subscribe=names, initial_resource_versions=versions or {}
+            )
+        )
+
+    def accept(self, response: DeltaDiscoveryResponse) -> None:
+        self.talk.hear(DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce))
+
+    def take(self, goal: Items) -> list[tuple[str, list[str], list[str]]]:
+        """What comes until nothing more does: type, names, names that are removed."""
+        heard = []
+        while response := self.talk.next("shop", goal):
+            names = [r.name for r in response.resources]
+            heard.append((response.type_url, names, list(response.removed_resources)))
+            follows = {CLUSTER: ENDPOINTS, LISTENER: ROUTES}.get(response.type_url)
+            if names and follows and not self.asked(follows, names):
+                self.ask(follows, *names)
+            self.accept(response)
+        return heard
+
+    def asked(self, kind: str, names: list[str]) -> bool:
+        return self.talk._asked[kind].issuperset(names)
+
+
+def versions_of(state: Items) -> dict[str, dict[str, str]]:
+    return {kind: {name: item.version for name, item in named.items()} for kind, named in state.items()}
+
+
+def test_what_is_named_comes_before_what_names_it_is_used() -> None:
+    talk = Conversation()
+    heard = EnvoySide(talk).take(wanted())
+    assert heard == [(CLUSTER, [C], []), (ENDPOINTS, [C], []), (LISTENER, [L], []), (ROUTES, [L], [])]
+    assert talk.complete("shop", wanted())
+    assert not talk.complete("shop", wanted("x", kind=ROUTES))
+
+
+def test_endpoints_do_not_wait_for_their_cluster_to_be_accepted() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    first = talk.next("shop", wanted())
+    assert first is not None
+    assert talk.next("shop", wanted()) is None
+    envoy.ask(ENDPOINTS, C)
+    second = talk.next("shop", wanted())
+    assert second is not None
+    assert second.type_url == ENDPOINTS
+    envoy.accept(second)
+    assert talk.next("shop", wanted()) is None
+    envoy.accept(first)
+    third = talk.next("shop", wanted())
+    assert third is not None
+    assert third.type_url == LISTENER
+
+
+def test_a_change_sends_what_has_changed_and_nothing_else() -> None:
+    envoy = EnvoySide(Conversation())
+    envoy.take(wanted())
+    assert envoy.take(wanted()) == []
+    for kind, name in ((ENDPOINTS, C), (LISTENER, L), (ROUTES, L)):
+        assert envoy.take(wanted("x", kind=kind))[-1:] == [(kind, [name], [])]
+        envoy.take(wanted())
+
+
+def test_a_changed_cluster_gets_its_endpoints_again() -> None:
+    envoy = EnvoySide(Conversation())
+    envoy.take(wanted())
+    assert envoy.take(wanted("x", kind=CLUSTER)) == [(CLUSTER, [C], []), (ENDPOINTS, [C], [])]
+
+
+def test_what_leads_there_is_removed_first() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    envoy.take(wanted())
+    assert envoy.take({}) == [(LISTENER, [], [L]), (CLUSTER, [], [C])]
+    assert talk.complete("shop", {})
+
+
+def test_an_envoy_that_has_everything_gets_nothing() -> None:
+    talk = Conversation()
+    assert EnvoySide(talk, versions_of(wanted())).take(wanted()) == []
+    assert talk.complete("shop", wanted())
+
+
+def test_an_envoy_that_connects_again_gets_the_difference() -> None:
+    had = versions_of(wanted("old", kind=ROUTES))
+    had[LISTENER]["shop/gone"] = "x"
+    heard = EnvoySide(Conversation(), had).take(wanted())
+    assert heard == [(ROUTES, [L], []), (LISTENER, [], ["shop/gone"])]
+
+
+def test_nothing_is_sent_before_envoy_has_said_what_it_has() -> None:
+    talk = Conversation()
+    talk.hear(DeltaDiscoveryRequest(type_url=CLUSTER))
+    assert talk.next("shop", wanted()) is None
+    assert not talk.complete("shop", {})
+
+
+def test_endpoints_that_envoy_waits_for_come_even_then() -> None:
+    """Until it has them it does not ask for its clusters again."""
+    talk = Conversation()
+    talk.hear(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_subscribe=[C]))
+    response = talk.next("shop", wanted())
+    assert response is not None
+    assert (response.type_url, [r.name for r in response.resources]) == (ENDPOINTS, [C])
+
+
+def test_so_do_those_of_a_cluster_that_was_sent_before_the_connection_broke() -> None:
+    broken = Conversation()
+    EnvoySide(broken).take(wanted())
+    assert broken.next("shop", wanted("x", kind=CLUSTER)) is not None
+    talk = Conversation(broken)
+    had = versions_of(wanted())[ENDPOINTS]
+    talk.hear(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_subscribe=[C], initial_resource_versions=had))
+    response = talk.next("shop", wanted("x", kind=CLUSTER))
+    assert response is not None
+    assert response.type_url == ENDPOINTS
+
+
+def test_what_is_refused_is_told_with_its_reason_and_sent_again_in_the_version_before() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    envoy.take(wanted())
+    response = talk.next("shop", wanted("x", kind=LISTENER))
+    assert response is not None
+    request = DeltaDiscoveryRequest(type_url=LISTENER, response_nonce=response.nonce)
+    request.error_detail.message = "no"
+    answer = talk.hear(request)
+    assert answer.refused is not None
+    assert (answer.reason, answer.refused.app, list(answer.refused.versions)) == ("no", "shop", [L])
+    assert envoy.take(wanted()) == [(LISTENER, [L], [])]
+
+
+def test_what_is_passed_over_is_left_out_until_it_is_reconsidered() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    envoy.take(wanted())
+    response = talk.next("shop", wanted("x", kind=LISTENER))
+    assert response is not None
+    request = DeltaDiscoveryRequest(type_url=LISTENER, response_nonce=response.nonce)
+    request.error_detail.message = "no"
+    refused = talk.hear(request).refused
+    assert refused is not None
+    talk.pass_over(refused)
+    assert talk.complete("shop", wanted("x", kind=LISTENER))
+    talk.reconsider("shop")
+    assert envoy.take(wanted("x", kind=LISTENER)) == [(LISTENER, [L], [])]
+
+
+def test_what_is_asked_for_again_was_forgotten() -> None:
+    envoy = EnvoySide(Conversation())
+    envoy.take(wanted())
+    envoy.talk.hear(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_unsubscribe=[C]))
+    envoy.ask(ENDPOINTS, C)
+    assert envoy.take(wanted()) == [(ENDPOINTS, [C], [])]
+
+
+def test_other_types_are_no_concern_of_ours() -> None:
+    talk = Conversation()
+    secrets = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    assert talk.hear(DeltaDiscoveryRequest(type_url=secrets)).apps == set()

@@ -1,0 +1,41 @@
+"""Envoy and what drives it, put together. A module of its own, because its imports take a third of a second."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+from iarnet.config import Settings
+from iarnet.gateway import process
+from iarnet.gateway.admin import Admin
+from iarnet.gateway.envoy import EnvoyGateway
+from iarnet.gateway.xds import AdsServer
+from iarnet.providers.registry import LOCAL
+from iarnet.store.base import Traffic
+
+
+async def started(stack: AsyncExitStack, settings: Settings, traffic: Traffic) -> EnvoyGateway:
+    """The one of the last node, when it still runs. It ends with the stack if there is nothing to lead to any more.
+
+    Raises `Missing`.
+    """
+    where = process.place(settings.data_dir / "gateway")
+    gateway = EnvoyGateway(
+        traffic, LOCAL, AdsServer(), Admin(where.admin), publish_address=settings.docker.publish_address
+    )
+    options: dict[str, Any] = {
+        "binary": settings.gateway.binary,
+        "concurrency": settings.gateway.threads or os.cpu_count() or 1,
+    }
+    await gateway.start(where.ads)
+    stack.push_async_callback(gateway.aclose)
+    envoy = await process.start(where, **options)
+    stack.push_async_callback(_leave, where, traffic)
+    keeper = asyncio.create_task(process.keep(where, envoy, **options))
+    stack.callback(keeper.cancel)
+    return gateway
+
+
+async def _leave(where: process.Place, traffic: Traffic) -> None:
+    if not await traffic.services(provider_id=LOCAL):
+        await process.stop(where)

@@ -1,0 +1,115 @@
+"""The gateway of this node: one Envoy beside the engine of this machine, from the first service on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib import import_module
+
+import structlog
+
+from iarnet.config import Settings
+from iarnet.errors import GatewayUnavailable, IarnetError
+from iarnet.gateway.base import Gateway
+from iarnet.gateway.direct import Direct
+from iarnet.models.instance import Instance
+from iarnet.models.traffic import EndpointLoad, Service
+from iarnet.providers.registry import LOCAL
+from iarnet.store.base import Traffic
+
+_AGAIN_S = 2.0
+_START_S = 30.0
+
+log = structlog.get_logger()
+
+Start = Callable[[], Awaitable[Gateway]]
+
+
+class LateGateway:
+    """Implements `Gateway` by one that is started when something is to be served, and waited for from then on.
+
+    Before, there is nothing to lead anywhere. A start that fails is tried again until it succeeds.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._starting: asyncio.Task[Gateway] | None = None
+        self._problem = ""
+
+    def begin(self) -> None:
+        self._starting = self._starting or asyncio.create_task(self._started())
+
+    async def aclose(self) -> None:
+        if self._starting and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
+
+    async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
+        if services:
+            self.begin()
+        await (await self._now()).serve(app, provider_id, services)
+
+    async def admit(self, instance: Instance) -> None:
+        await (await self._now()).admit(instance)
+
+    async def suspend(self, instance: str) -> None:
+        await (await self._now()).suspend(instance)
+
+    async def drain(self, instance: str, within_s: float, *, hold: bool = False) -> None:
+        await (await self._now()).drain(instance, within_s, hold=hold)
+
+    async def loads(self) -> list[EndpointLoad]:
+        return await (await self._now()).loads()
+
+    async def refresh(self) -> None:
+        await (await self._now()).refresh()
+
+    async def _now(self) -> Gateway:
+        if self._starting is None:
+            return Direct()
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._starting), _START_S)
+        except TimeoutError:
+            raise GatewayUnavailable(
+                f"The gateway does not start: {self._problem or 'no answer yet'}",
+                hint="`iarnet doctor` says more. Without one: set gateway.enabled to false.",
+            ) from None
+
+    async def _started(self) -> Gateway:
+        while True:
+            try:
+                return await self._start()
+            except IarnetError as error:
+                self._problem = error.message
+                log.error("the gateway can't be started", problem=error.message, log=error.log)
+                await asyncio.sleep(_AGAIN_S)
+
+
+class NodeGateways:
+    """Implements `Gateways`."""
+
+    def __init__(self, local: Gateway) -> None:
+        self.local = local
+
+    def get(self, provider_id: str) -> Gateway:
+        return self.local if provider_id == LOCAL else Direct()
+
+
+@asynccontextmanager
+async def gateways(settings: Settings, traffic: Traffic) -> AsyncIterator[NodeGateways]:
+    """For a node. Envoy stays when it ends, unless there is nothing to lead to any more."""
+    if not settings.gateway.enabled:
+        yield NodeGateways(Direct())
+        return
+    async with AsyncExitStack() as stack:
+        late = LateGateway(partial(_envoy, stack, settings, traffic))
+        stack.push_async_callback(late.aclose)
+        if await traffic.services(provider_id=LOCAL):
+            late.begin()
+        yield NodeGateways(late)
+
+
+async def _envoy(stack: AsyncExitStack, settings: Settings, traffic: Traffic) -> Gateway:
+    envoy = await asyncio.to_thread(import_module, "workers.envoy")
+    gateway: Gateway = await envoy.started(stack, settings, traffic)
+    return gateway
