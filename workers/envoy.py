@@ -27,10 +27,10 @@ async def started(stack: AsyncExitStack, settings: Settings, traffic: Traffic) -
         "binary": settings.gateway.binary,
         "concurrency": settings.gateway.threads or os.cpu_count() or 1,
     }
-    await gateway.start(where.ads)
-    stack.push_async_callback(gateway.aclose)
     envoy = await process.start(where, **options)
     stack.push_async_callback(_leave, where, traffic)
+    await gateway.start(where.ads)
+    stack.push_async_callback(gateway.aclose)
     keeper = asyncio.create_task(process.keep(where, envoy, **options))
     stack.callback(keeper.cancel)
     return gateway

@@ -176,8 +176,8 @@ class Conversation:
             return set()
         asked = self._asked[request.type_url]
         for name in (*request.resource_names_unsubscribe, *request.resource_names_subscribe):
-            side = self._side(app_of(name))
-            if name not in request.initial_resource_versions:
+            side = self._sides.get(app_of(name))
+            if side and name not in request.initial_resource_versions:
                 side.has[request.type_url].pop(name, None)
                 if batch := side.sent.get(request.type_url):
                     batch.versions.pop(name, None)
