@@ -112,8 +112,8 @@ class Deploying:
 async def _services(provider: Provider, app: str, ports: Sequence[ServedPort]) -> list[Service]:
     if not ports:
         return []
-    network = await provider.network(app)
-    return [Service(app=app, provider_id=provider.info.id, **dict(port), **dict(network)) for port in ports]
+    networks = {slot: await provider.network(app, slot) for slot in sorted({0, *(port.slot for port in ports)})}
+    return [Service(app=app, provider_id=provider.info.id, **dict(p), **dict(networks[p.slot])) for p in ports]
 
 
 async def _last_lines(provider: Provider, name: str) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class Planning:
         names = [c.name for c in revision.components]
         scope = closure(request.components, names, revision.edges) if request.components else None
         placement = self._place(request.avoid_providers, revision, scene, scope)
-        wanted, serving, notes = await self._wanted(prepare, target, placement, scene)
+        wanted, serving, notes = await self._wanted(prepare, target, placement, scene, scope)
         _refuse_clashes(wanted, await self._store.instances.list())
         operations, kept = diff(
             World(
@@ -125,9 +125,10 @@ class Planning:
                 old_edges=scene.previous.edges if scene.previous else (),
                 scope=scope,
                 unreachable=scene.unreachable,
+                renewed={e.from_ for each in serving.values() for e in revision.edges if e.to in each.moved},
             )
         )
-        operations = with_serving(operations, scene.complete(serving, kept))
+        operations = with_serving(operations, scene.complete(serving, kept, scope))
         if not prepare.dry_run:
             await self._reserve(_leases(operations, prepare.deployment.epoch), scene, _CHANGE_S)
         return Plan(
@@ -151,7 +152,7 @@ class Planning:
         return place([[demands[n] for n in sorted(group)] for group in connected], _credited(states, scene, demands))
 
     async def _wanted(
-        self, prepare: Prepare, target: Target, placement: Placement, scene: Scene
+        self, prepare: Prepare, target: Target, placement: Placement, scene: Scene, scope: set[str] | None
     ) -> tuple[list[Wanted], dict[str, Serving], list[str]]:
         wanted: list[Wanted] = []
         notes: list[str] = []
@@ -165,9 +166,9 @@ class Planning:
                 scene.host_ports(provider_id),
                 prepare.dry_run,
             )
-            serving[provider_id], direct = scene.serving(provider_id, here, host_ports)
+            serving[provider_id], direct = scene.serving(provider_id, here, host_ports, scope)
             notes += [*more, *direct]
-            through = {port.component for port in serving[provider_id].after}
+            through = {port.component: port.slot for port in serving[provider_id].after}
             for component in here:
                 build = target.builds.get(component.name)
                 specs = instance_specs(

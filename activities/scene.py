@@ -41,27 +41,32 @@ class Scene:
         return tuple(ServedPort(**service.model_dump(include=set(ServedPort.model_fields))) for service in here)
 
     def serving(
-        self, provider_id: str, components: Sequence[Component], host_ports: Mapping[str, int]
+        self, provider_id: str, components: Sequence[Component], host_ports: Mapping[str, int], scope: set[str] | None
     ) -> tuple[Serving, list[str]]:
         """What is to be served for these components, beside those that the change leaves alone; and notes."""
-        before = self.served_by(provider_id)
+        idle = self._idle(provider_id, scope)
         can = self.states[provider_id].info.capabilities
         if not can.gateway:
-            return Serving(before), []
-        names = {component.name for component in components}
-        others = [port for port in before if port.component not in names]
-        ports, notes = served(components, host_ports, others, can.lowest_port)
-        return Serving(before, (*others, *ports)), notes
+            return Serving(idle.before), []
+        ports, notes = served(components, host_ports, idle.before, can.lowest_port)
+        return replace(idle, after=(*idle.after, *ports)), notes
 
-    def complete(self, serving: Mapping[str, Serving], kept: Sequence[Kept]) -> dict[str, Serving]:
+    def complete(
+        self, serving: Mapping[str, Serving], kept: Sequence[Kept], scope: set[str] | None
+    ) -> dict[str, Serving]:
         """With what stays and the gateway does not know yet, and with the providers that the app leaves."""
         left = {service.provider_id for service in self.services} - {*serving, *self.unreachable}
-        found = {provider_id: Serving(self.served_by(provider_id)) for provider_id in left}
+        found = {provider_id: self._idle(provider_id, scope) for provider_id in left}
         for provider_id, each in serving.items():
             through = {port.component for port in each.after}
             unknown = [k for k in kept if k.provider_id == provider_id and k.instance not in self.admitted]
             found[provider_id] = replace(each, admits=tuple(k.instance for k in unknown if k.component in through))
         return found
+
+    def _idle(self, provider_id: str, scope: set[str] | None) -> Serving:
+        """Where nothing of the change runs: what it does not touch stays."""
+        before = self.served_by(provider_id)
+        return Serving(before, tuple(p for p in before if scope is not None and p.component not in scope))
 
 
 async def look(store: Store, providers: Providers, owner: str, name: str) -> Scene:

@@ -20,6 +20,7 @@ from api.routes import (
     events,
     health,
     logs,
+    metrics,
     node,
     providers,
     replay,
@@ -78,6 +79,7 @@ def create_app(services: Services) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(resource.router)
     app.include_router(application.router)
     app.include_router(communication.documented)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from api.logs import LogEntry
-from api.views import AppView, ComponentState, ComponentView
+from api.views import AppTraffic, AppView, ComponentState, ComponentView
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import AppStatus
 from iarnet.models.base import Value
@@ -142,6 +142,14 @@ class ComponentSummary(Value):
     provider_id: str
 
 
+class Metrics(Value):
+    """Of what is published, in the last minute; null where nothing is known (§5.3)."""
+
+    requestsPerSecond: float | None = Field(default=None, examples=[12.5])
+    responseTime: float | None = Field(default=None, description="mean, ms", examples=[8.2])
+    errorRate: float | None = Field(default=None, description="%", examples=[0.5])
+
+
 class ApplicationDetails(Value):
     """`local_path` names the folder of the repository that is deployed: files are read from Git, not from a disk."""
 
@@ -152,6 +160,7 @@ class ApplicationDetails(Value):
     status: Status
     components: dict[str, ComponentSummary]
     dag: FullDag
+    metrics: Metrics
 
 
 class ComponentShape(Value):
@@ -232,6 +241,17 @@ def details(view: AppView) -> ApplicationDetails:
             components=[analysed(c) for c in view.components],
             edges=[DagEdge.model_validate({"from": e.from_, "to": e.to, "type": e.type}) for e in view.edges],
         ),
+        metrics=metrics(view.traffic),
+    )
+
+
+def metrics(traffic: AppTraffic | None) -> Metrics:
+    if traffic is None:
+        return Metrics()
+    return Metrics(
+        requestsPerSecond=round(traffic.requests_per_s, 2),
+        responseTime=None if traffic.mean_s is None else round(traffic.mean_s * 1000, 2),
+        errorRate=None if traffic.error_share is None else round(traffic.error_share * 100, 2),
     )
 
 

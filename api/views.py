@@ -16,7 +16,7 @@ from iarnet.models.instance import Instance
 from iarnet.models.provider import ProviderState
 from iarnet.models.resources import Resources
 from iarnet.models.source import GitSource
-from iarnet.models.traffic import Service
+from iarnet.models.traffic import RecentTraffic, Service
 from iarnet.store.base import Store
 
 ComponentState = Literal["idle", "changing", "running", "degraded", "completed", "stopped", "failed"]
@@ -24,7 +24,10 @@ CHANGING = {"waiting", "building", "starting", "removing"}
 
 
 class ComponentView(Value):
-    """`state` counts what runs against `replicas`; `phase` and `detail` tell of a change that runs now."""
+    """`state` counts what runs against `replicas`; `phase` and `detail` tell of a change that runs now.
+
+    `traffic` is None where the gateway does not lead it, or has led nobody there.
+    """
 
     name: str
     kind: ComponentKind
@@ -39,6 +42,18 @@ class ComponentView(Value):
     resources: Resources
     addresses: tuple[str, ...] = ()
     instances: tuple[Instance, ...] = ()
+    traffic: RecentTraffic | None = None
+
+
+class AppTraffic(Value):
+    """What users have asked of what is published, in the last minute: None where they have asked nothing.
+
+    `error_share` is between 0 and 1.
+    """
+
+    requests_per_s: float
+    mean_s: float | None
+    error_share: float | None
 
 
 class AppView(Value):
@@ -55,6 +70,7 @@ class AppView(Value):
     addresses: dict[str, str] = Field(default={}, examples=[{"web": "http://localhost:32768"}])
     deployment: Deployment | None = None
     warnings: tuple[Warning, ...] = ()
+    traffic: AppTraffic | None = None
     created_at: Time
     updated_at: Time
 

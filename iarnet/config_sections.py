@@ -195,6 +195,12 @@ class GatewaySettings(Value):
     )
     binary: str = Field(default="", description="path of the `envoy` program; empty takes the one that comes along")
     threads: int = Field(default=0, ge=0, le=256, description="Envoy's worker threads; 0: one per core")
+    access_log: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of the requests that is logged, 0 to 1; what fails is logged in any case",
+    )
 
 
 class Builds(Value):

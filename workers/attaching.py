@@ -19,7 +19,7 @@ from iarnet.store.base import Clock, Store
 from workers.monitors import NodeMonitors
 from workers.sweep import watch_provider
 
-_AGAIN_S = 10.0
+_AGAIN_S = 2.0
 _NOTHING = Capacity(total=Resources(), used=Resources(), available=Resources())
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from iarnet.errors import GatewayUnavailable, IarnetError
 from iarnet.gateway.base import Gateway
 from iarnet.gateway.direct import Direct
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service
+from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
 from iarnet.providers.registry import LOCAL
 from iarnet.store.base import Traffic
 
@@ -60,6 +60,18 @@ class LateGateway:
 
     async def loads(self) -> list[EndpointLoad]:
         return await (await self._now()).loads()
+
+    async def checks(self) -> dict[str, bool]:
+        """None before it has started, whatever keeps it from that."""
+        if self._starting is None or not self._starting.done():
+            return {}
+        return await self._starting.result().checks()
+
+    async def traffic(self, app: str = "") -> list[ServiceTraffic]:
+        """None before it has started, whatever keeps it from that."""
+        if self._starting is None or not self._starting.done():
+            return []
+        return await self._starting.result().traffic(app)
 
     async def refresh(self) -> None:
         await (await self._now()).refresh()

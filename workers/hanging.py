@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from iarnet.errors import NotFound
+from iarnet.errors import GatewayUnavailable, NotFound
+from iarnet.gateway.base import Gateway
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance
 from iarnet.models.provider import ProviderEvent
@@ -22,15 +23,18 @@ Publish = Callable[[ProviderEvent], Awaitable[None]]
 class HangDetector:
     """Probes each running instance at its own interval; `retries` failures in a row make it unhealthy.
 
-    An instance that has never answered may be starting, and has the time for it that its check grants.
+    An instance that has never answered may be starting, and has the time for it that its check grants. What the
+    gateway checks anyway is not probed once more.
     """
 
-    def __init__(self, provider: Provider, store: Store, clock: Clock) -> None:
+    def __init__(self, provider: Provider, store: Store, gateway: Gateway, clock: Clock) -> None:
         self._provider = provider
         self._store = store
+        self._gateway = gateway
         self._clock = clock
         self._failures: dict[Life, int] = {}
         self._next: dict[Life, float] = {}
+        self._silent: set[Life] = set()
 
     async def run(self, publish: Publish) -> None:
         while True:
@@ -38,9 +42,26 @@ class HangDetector:
             running = {_life(i): i for i in instances if i.state == "running"}
             self._failures = {life: n for life, n in self._failures.items() if life in running}
             self._next = {life: t for life, t in self._next.items() if life in running}
-            due = [i for life, i in running.items() if self._next.get(life, 0.0) <= time.monotonic()]
-            await asyncio.gather(*(self._look(instance, publish) for instance in due))
+            seen = await self._seen()
+            due = [
+                instance
+                for life, instance in running.items()
+                if instance.name not in seen and self._next.get(life, 0.0) <= time.monotonic()
+            ]
+            silent = {life for life, instance in running.items() if not seen.get(instance.name, True)}
+            await asyncio.gather(
+                *(self._look(instance, publish) for instance in due),
+                *(self._publish(running[life], publish) for life in silent - self._silent),
+            )
+            self._silent = silent
             await asyncio.sleep(_ROUND_S)
+
+    async def _seen(self) -> dict[str, bool]:
+        """What the gateway knows; nothing while it does not say."""
+        try:
+            return await self._gateway.checks()
+        except GatewayUnavailable:
+            return {}
 
     async def _look(self, instance: Instance, publish: Publish) -> None:
         spec = await self._store.instances.spec(instance.name)
@@ -54,7 +75,10 @@ class HangDetector:
         elif life in self._failures or self._has_had_its_time(instance, check):
             self._failures[life] = self._failures.get(life, 0) + 1
             if self._failures[life] == check.retries:
-                await publish(ProviderEvent(provider_id=self._provider.info.id, kind="unhealthy", instance=instance))
+                await self._publish(instance, publish)
+
+    async def _publish(self, instance: Instance, publish: Publish) -> None:
+        await publish(ProviderEvent(provider_id=self._provider.info.id, kind="unhealthy", instance=instance))
 
     def _has_had_its_time(self, instance: Instance, check: HealthCheck) -> bool:
         started_at = instance.started_at

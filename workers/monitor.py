@@ -18,6 +18,7 @@ from iarnet.models.resources import Capacity, Resources
 from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
 from iarnet.store.base import Clock, Store
+from workers.addresses import Addresses
 from workers.hanging import HangDetector
 
 _CAPACITY_S = 10.0
@@ -47,7 +48,8 @@ class ProviderMonitor:
         self._clock = clock
         self._cap = cap
         self._gateway = gateway
-        self._hanging = HangDetector(provider, store, clock)
+        self._hanging = HangDetector(provider, store, gateway, clock)
+        self._addresses = Addresses(provider, store.traffic)
         # Cursors go on rising over restarts of the process, so that a workflow can tell new from known.
         self._cursor = time.time_ns() // 1_000_000
         self._batches: deque[Batch] = deque(maxlen=_KEPT)
@@ -120,6 +122,7 @@ class ProviderMonitor:
         while True:
             await asyncio.sleep(_CAPACITY_S)
             await self.measure()
+            await self._addresses.keep()
 
     async def _measure_capacity(self) -> None:
         measured = await self.provider.capacity()

@@ -210,7 +210,6 @@ class Change:
     async def _finish(
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float
     ) -> ChangeResult:
-        self.story.ended(status, failure)
         result = await on_node(
             node_queue(deployment.node),
             Recording.finish_change,
@@ -218,7 +217,7 @@ class Change:
                 deployment=deployment,
                 kind=self._kind,
                 status=status,
-                progress=self.story.progress,
+                progress=self.story.ending(status, failure),
                 failure=failure,
                 notes=self._plan.notes if self._plan else (),
                 duration_s=duration_s,
@@ -227,6 +226,7 @@ class Change:
             options=RECORD,
         )
         await self._leave_to_watch(status)
+        self.story.ended(status, failure)
         if failure:
             raise typed(failure)
         if status == "cancelled":

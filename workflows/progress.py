@@ -70,7 +70,12 @@ class Story:
         ]
         self._become(components=tuple(rows))
 
-    def ended(self, status: DeploymentStatus, failure: Failure | None = None) -> None:
+    def ending(self, status: DeploymentStatus, failure: Failure | None) -> Progress:
+        """What is to be recorded, while nobody is told yet."""
+        return self.progress.model_copy(update={"status": status, "failure": failure, "step": ""})
+
+    def ended(self, status: DeploymentStatus, failure: Failure | None) -> None:
+        """With the run itself: whoever hears of it may start the next change."""
         self._become(status=status, failure=failure, step="")
 
     def failed(self, failure: Failure) -> None:

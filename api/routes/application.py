@@ -10,6 +10,7 @@ from api.bodies import git_source, slug
 from api.deps import Given, Start, Watch
 from api.errors import refusals
 from api.logs import gather
+from api.measured import measured_view
 from api.routes.analysis import found_analysis
 from api.routes.apps import create, delete
 from api.routes.logs import instances_of
@@ -62,7 +63,7 @@ async def create_app(
 
 @router.get("/{app}", operation_id="documentedApp", summary="One application", responses=refusals(NotFound))
 async def get_app(app: AppName, given: Given) -> shapes.ApplicationDetails:
-    return shapes.details(await view(given.store, app))
+    return shapes.details(await measured_view(given, app))
 
 
 @router.delete(

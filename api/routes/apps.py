@@ -7,8 +7,9 @@ from api.bodies import AppCreation, git_source, slug
 from api.deps import Given, Start
 from api.errors import refusals
 from api.existing import check_secrets
+from api.measured import measured, measured_view, recent
 from api.starter import EXAMPLE, Accepted, Starter
-from api.views import AppView, ComponentView, view, views
+from api.views import AppView, ComponentView, views
 from iarnet.errors import (
     AlreadyExists,
     ChangeInProgress,
@@ -43,7 +44,8 @@ class Components(Value):
 
 @router.get("", operation_id="listApps", summary="All applications", responses=refusals())
 async def list_apps(given: Given) -> Apps:
-    return Apps(apps=await views(given.store))
+    traffic = await recent(given.gateway)
+    return Apps(apps=[measured(v, traffic) for v in await views(given.store)])
 
 
 @router.post(
@@ -63,7 +65,7 @@ async def create_app(body: AppCreation, given: Given, start: Start, response: Re
 
 @router.get("/{app}", operation_id="getApp", summary="One application", responses=refusals(NotFound))
 async def get_app(app: AppName, given: Given) -> AppView:
-    return await view(given.store, app)
+    return await measured_view(given, app)
 
 
 @router.delete(
@@ -88,7 +90,7 @@ async def delete_app(
     responses=refusals(NotFound),
 )
 async def list_components(app: AppName, given: Given) -> Components:
-    return Components(components=(await view(given.store, app)).components)
+    return Components(components=(await measured_view(given, app)).components)
 
 
 async def create(store: Store, start: Starter, name: str, git: GitSource, title: str) -> tuple[App, Accepted]:

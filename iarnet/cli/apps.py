@@ -25,6 +25,8 @@ from iarnet.cli.session import Session, session_of
 from iarnet.cli.show import printable, styled
 from iarnet.errors import InvalidInput
 
+TRAFFIC = ("requests", "failed", "time", "95 % within")
+
 Revisions = Annotated[bool, typer.Option("--revisions", help="its revisions instead")]
 Deployments = Annotated[bool, typer.Option("--deployments", help="its deployments instead")]
 
@@ -89,6 +91,7 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
         Text.assemble((found["name"], "bold"), "  ", styled(found["status"]), f"  r{found['revision']}  ")
         + Text(printable(f"{found['git']['url']} {(found['commit'] or '')[:12]}"), style="dim")
     )
+    busy = any(_is_asked(c) for c in found["components"])
     rows = [
         (
             c["name"],
@@ -97,12 +100,14 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
             _running(c),
             c["provider_id"],
             ", ".join(c["addresses"]),
+            *(_traffic(c) if busy else ()),
             c["detail"],
         )
         for c in found["components"]
     ]
     if rows:
-        session.show.table(("component", "kind", "state", "replicas", "provider", "address", ""), rows)
+        columns = ("component", "kind", "state", "replicas", "provider", "address", *(TRAFFIC if busy else ()), "")
+        session.show.table(columns, rows)
     for warning in found["warnings"]:
         session.show.text(f"{warning['severity']}: {warning['message']}{_place(warning)}", style="yellow")
     failure = (found["deployment"] or {}).get("failure")
@@ -216,6 +221,22 @@ def _deployments(session: Session, app: str) -> None:
 def _running(component: dict[str, Any]) -> str:
     running = sum(i["state"] == "running" for i in component["instances"])
     return f"{running}/{component['replicas']}"
+
+
+def _is_asked(component: dict[str, Any]) -> bool:
+    return bool(component["traffic"] and component["traffic"]["requests_per_s"])
+
+
+def _traffic(component: dict[str, Any]) -> tuple[str, ...]:
+    """`12.5/s`, `0.1%`, `8 ms`, `20 ms`: in the last minute."""
+    if not _is_asked(component):
+        return ("",) * len(TRAFFIC)
+    seen = component["traffic"]
+    return (f"{seen['requests_per_s']:.3g}/s", f"{seen['error_share']:.1%}", _ms(seen["mean_s"]), _ms(seen["p95_s"]))
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
 
 
 def _addresses(app: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from iarnet.cli.check import WAIT_S, Check, Machine
+from iarnet.cli.checks_firewall import firewall_check
 from iarnet.errors import Missing
 from iarnet.providers.docker.interfaces import interfaces
 
@@ -83,7 +84,11 @@ def _looked_at(machine: Machine, engine: httpx.Client, address: str) -> Iterator
         )
     else:
         yield Check(name="docker", state="ok", says=says)
-    yield _networks(machine, engine.get("/networks").raise_for_status().json())
+    networks = engine.get("/networks").raise_for_status().json()
+    room = _networks(machine, networks)
+    yield room
+    if room.state != "fail" and machine.settings.gateway.enabled and address.startswith("unix:"):
+        yield firewall_check(engine, machine.settings.docker.network_pool, networks)
     yield _clock(machine, info)
 
 

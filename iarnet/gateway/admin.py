@@ -1,9 +1,9 @@
-"""What Envoy's admin socket tells of the endpoints."""
+"""What Envoy's admin socket tells, and the little that it is told there."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -12,6 +12,13 @@ from iarnet.models.traffic import EndpointLoad
 
 _TIMEOUT_S = 5.0
 _ANSWER_S = 0.5
+
+
+class Checked(NamedTuple):
+    """What an active check asks."""
+
+    cluster: str
+    address: str
 
 
 class Admin:
@@ -38,20 +45,54 @@ class Admin:
 
         A TCP connection and an upgraded one count as requests, too. Raises `GatewayUnavailable`.
         """
-        prefix = re.escape(f"{app}/{component}/") if app else ""
-        try:
-            answer = await self._http.get("/clusters", params={"format": "json", "filter": f"^{prefix}"})
-            clusters = answer.raise_for_status().json().get("cluster_statuses", [])
-        except (httpx.HTTPError, ValueError) as error:
-            raise GatewayUnavailable(
-                f"Envoy's admin socket does not answer: {error!r}", hint="Envoy's log says more; try again."
-            ) from error
         found: dict[str, EndpointLoad] = {}
-        for host in (host for cluster in clusters for host in cluster.get("host_statuses", [])):
+        for _, host in await self._hosts(re.escape(f"{app}/{component}/") if app else ""):
             if instance := host.get("hostname"):
                 load = _load(instance, host)
                 found[instance] = _sum(found[instance], load) if instance in found else load
         return found
+
+    async def silent(self) -> set[Checked]:
+        """What has failed its active check, of all apps. Raises `GatewayUnavailable`."""
+        return {
+            Checked(cluster, host["address"]["socket_address"]["address"])
+            for cluster, host in await self._hosts()
+            if host.get("health_status", {}).get("failed_active_health_check")
+        }
+
+    async def stats(self, pattern: str) -> str:
+        """Those that have a value, line by line, histograms with all their bins. Raises `GatewayUnavailable`."""
+        wanted = {"filter": pattern, "usedonly": "", "histogram_buckets": "detailed"}
+        return (await self._answer("GET", "/stats", wanted)).text
+
+    async def set_runtime(self, values: Mapping[str, int]) -> None:
+        """Until Envoy ends. Raises `GatewayUnavailable`."""
+        await self._answer("POST", "/runtime_modify", {key: str(value) for key, value in values.items()})
+
+    async def reopen_logs(self) -> None:
+        """Go on in new files where they have been moved away. Raises `GatewayUnavailable`."""
+        await self._answer("POST", "/reopen_logs", {})
+
+    async def _hosts(self, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
+        """With the names of their clusters, which `prefix`, a regular expression, begins."""
+        answer = await self._answer("GET", "/clusters", {"format": "json", "filter": f"^{prefix}"})
+        try:
+            clusters = answer.json().get("cluster_statuses", [])
+        except ValueError as error:
+            raise _no_answer(error) from error
+        return [(cluster["name"], host) for cluster in clusters for host in cluster.get("host_statuses", [])]
+
+    async def _answer(self, method: str, path: str, params: Mapping[str, str]) -> httpx.Response:
+        try:
+            return (await self._http.request(method, path, params=params)).raise_for_status()
+        except httpx.HTTPError as error:
+            raise _no_answer(error) from error
+
+
+def _no_answer(error: Exception) -> GatewayUnavailable:
+    return GatewayUnavailable(
+        f"Envoy's admin socket does not answer: {error!r}", hint="Envoy's log says more; try again."
+    )
 
 
 def _load(instance: str, host: Mapping[str, Any]) -> EndpointLoad:

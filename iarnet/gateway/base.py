@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service
+from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
 
 
 class Gateway(Protocol):
@@ -35,6 +35,16 @@ class Gateway(Protocol):
 
     async def loads(self) -> list[EndpointLoad]:
         """What every endpoint is doing now."""
+        ...
+
+    async def checks(self) -> dict[str, bool]:
+        """The instances that it asks by itself whether they answer, and whether they do."""
+        ...
+
+    async def traffic(self, app: str = "") -> list[ServiceTraffic]:
+        """What has gone through to each component that something was sent to, and by each added route; of all apps,
+        or of one.
+        """
         ...
 
     async def refresh(self) -> None:

@@ -6,13 +6,16 @@ detection, circuit breakers and endpoint.
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
+from iarnet.gateway.checks import active_check
 from iarnet.gateway.packing import packed
+from iarnet.models.component import HealthCheck
 from iarnet.models.traffic import Endpoint, EndpointState, Service
 
 CONNECT_TIMEOUT_S = 1
@@ -29,19 +32,6 @@ _HEALTH: dict[EndpointState, str] = {
     "suspended": "UNHEALTHY",
     "draining": "DRAINING",
     "held": "DRAINING",
-}
-
-_HTTP_OPTIONS = {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(
-        HttpProtocolOptions(
-            # An instance hears what its client speaks, HTTP/1.1 or HTTP/2 (gRPC), as it would without a gateway.
-            use_downstream_protocol_config={"http_protocol_options": {}, "http2_protocol_options": {}},
-            common_http_protocol_options={
-                "idle_timeout": timedelta(seconds=IDLE_S),
-                "max_headers_count": {"value": MAX_HEADERS},
-            },
-        )
-    )
 }
 
 _UNLIMITED = {
@@ -70,6 +60,11 @@ _OUTLIERS = {
     "max_ejection_percent": {"value": 50},
 }
 
+_UNCHECKED = {"disable_active_health_check": True}
+
+_ONE_IS_ENOUGH = {"overprovisioning_factor": {"value": 1_000_000}}
+"""Percent of its share that each may take over. By default a priority hands on when less than 72 % of it are well."""
+
 _KEEPALIVE = {
     "keepalive_time": {"value": 60},
     "keepalive_interval": {"value": 10},
@@ -81,8 +76,11 @@ def cluster_name(service: Service, revision: int | None = None) -> str:
     return service.name if revision is None else f"{service.name}@r{revision}"
 
 
-def cluster(name: str, *, http: bool) -> Any:
-    """Its endpoints come separately: a change of them touches no connection of the others."""
+def cluster(name: str, *, http: bool, check: HealthCheck | None = None, journal: Path | None = None) -> Any:
+    """Its endpoints come separately: a change of them touches no connection of the others.
+
+    With a `check`, an endpoint gets requests once it has passed it; what changes is written to `journal`.
+    """
     return Cluster(
         name=name,
         type="EDS",
@@ -90,29 +88,51 @@ def cluster(name: str, *, http: bool) -> Any:
         connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_S),
         # Of two at random the less busy one: what has become slow gets less, long connections spread evenly.
         lb_policy="LEAST_REQUEST",
-        # By default, when few are healthy, all get traffic: also those that are suspended.
-        common_lb_config={"healthy_panic_threshold": {"value": 0}},
+        common_lb_config={
+            # By default, when few are healthy, all get traffic: also those that are suspended.
+            "healthy_panic_threshold": {"value": 0},
+            # By default a change of health reaches the threads that carry the traffic up to a second later.
+            "update_merge_window": timedelta(0),
+        },
         circuit_breakers=_UNLIMITED,
         outlier_detection=_OUTLIERS,
+        health_checks=[active_check(check, journal)] if check else [],
+        # By default what is well stays, although we have taken it away.
+        ignore_health_on_host_removal=True,
         upstream_connection_options={"tcp_keepalive": _KEEPALIVE},
-        typed_extension_protocol_options=_HTTP_OPTIONS if http else {},
+        typed_extension_protocol_options=_http_options(check) if http else {},
     )
+
+
+def _http_options(check: HealthCheck | None) -> dict[str, Any]:
+    """An instance hears what its client speaks, HTTP/1.1 or HTTP/2 (gRPC), as it would without a gateway."""
+    # An HTTP check would be cut off by the limit for idle connections, while it waits for the answer.
+    limit = "max_connection_duration" if check and check.type == "http" else "idle_timeout"
+    options = HttpProtocolOptions(
+        use_downstream_protocol_config={"http_protocol_options": {}, "http2_protocol_options": {}},
+        common_http_protocol_options={
+            limit: timedelta(seconds=IDLE_S),
+            "max_headers_count": {"value": MAX_HEADERS},
+        },
+    )
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(options)}
 
 
 def load_assignment(name: str, port: int, endpoints: Iterable[Endpoint]) -> Any:
     """Where the endpoints of a cluster are, at the service's `port`, and which of them get new requests.
 
-    A held one gets none, but what it works on can end. While none is active and one is held, new requests wait.
+    A held one gets none, but what it works on can end. While one is held and none is active and well, new requests
+    wait. They do so at a lower priority, which is used as long as the higher has nobody who is well.
     """
+    endpoints = list(endpoints)
     known: dict[str, Endpoint] = {}
     for endpoint in sorted(endpoints, key=lambda e: (e.state == "active", e.instance)):
         known[endpoint.address] = endpoint  # an address that was given away again belongs to the active one
     at = sorted(known.values(), key=lambda e: e.instance)
-    hosts = [_host(e.address, port, _HEALTH[e.state], e.weight, e.instance) for e in at]
-    states = {e.state for e in at}
-    if "held" in states and "active" not in states:
-        hosts += _waiting_places(len(hosts) + 1)
-    return ClusterLoadAssignment(cluster_name=name, endpoints=[{"lb_endpoints": hosts}] if hosts else [])
+    groups: list[dict[str, Any]] = [{"lb_endpoints": [_host(e, port) for e in at]}] if at else []
+    if any(e.state == "held" for e in endpoints):
+        groups.append({"lb_endpoints": _waiting_places(len(at) + 1), "priority": 1})
+    return ClusterLoadAssignment(cluster_name=name, endpoints=groups, policy=_ONE_IS_ENOUGH)
 
 
 def _waiting_places(count: int) -> list[dict[str, Any]]:
@@ -122,15 +142,28 @@ def _waiting_places(count: int) -> list[dict[str, Any]]:
     and connections to one that is nobody's end only by timeout. There is one more of them than of other endpoints,
     so that outlier detection, which takes out half of all, always leaves one.
     """
-    return [_host(f"127.0.0.{n + 1}", 0, "HEALTHY", 1) for n in range(count)]
+    return [
+        {
+            "endpoint": {"address": _socket(f"127.0.0.{n + 1}", 0), "health_check_config": _UNCHECKED},
+            "health_status": "HEALTHY",
+        }
+        for n in range(count)
+    ]
 
 
-def _host(address: str, port: int, health: str, weight: int, instance: str = "") -> dict[str, Any]:
+def _host(endpoint: Endpoint, port: int) -> dict[str, Any]:
+    """A suspended one is not checked: when it is admitted again it is looked at anew, and at once."""
+    asked = {"hostname": f"{endpoint.address}:{port}"}
     return {
         "endpoint": {
-            "address": {"socket_address": {"address": address, "port_value": port}},
-            "hostname": instance,  # shown by the admin interface, used for nothing else
+            "address": _socket(endpoint.address, port),
+            "hostname": endpoint.instance,  # shown by the admin interface, used for nothing else
+            "health_check_config": _UNCHECKED if endpoint.state == "suspended" else asked,
         },
-        "health_status": health,
-        "load_balancing_weight": {"value": weight},
+        "health_status": _HEALTH[endpoint.state],
+        "load_balancing_weight": {"value": endpoint.weight},
     }
+
+
+def _socket(address: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": address, "port_value": port}}

@@ -1,8 +1,10 @@
 """One conversation with Envoy in the incremental variant of xDS: what it has of each app, and what comes next.
 
-A response carries resources of one type and one app, so that a refusal concerns one app. An app's clusters and their
+A response carries resources of one type and one app, so that a refusal concerns one app; those that wait to be sent
+are joined, and are sent one by one when they are refused together. An app's clusters and their
 endpoints come first, when Envoy has accepted those its listeners and their routes, and at last what nothing leads to
-any more goes.
+any more goes. A cluster that is new comes without its health check at first, and whole in the end: Envoy uses one
+with a check only when all its endpoints have been asked, and accepts no other meanwhile.
 Protocol: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
 """
 
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.message import Message
@@ -24,13 +27,16 @@ _TYPES = tuple(t for step in _STEPS for t in step)
 _WHOLE = (CLUSTER, LISTENER)
 _NAMED_BY = {CLUSTER: ENDPOINTS, LISTENER: ROUTES}
 _UNKNOWN = ""
+# Many small responses take Envoy twice as long as few large ones; beyond this there is nothing to gain.
+_TOGETHER = 100
 
 
 class Item(NamedTuple):
-    """A resource as it travels. `version` is a digest of its content."""
+    """A resource as it travels. `version` is a digest of its content, `first` what goes ahead where there is none."""
 
     version: str
     body: bytes
+    first: "Item | None" = None
 
 
 Items = Mapping[str, Mapping[str, Item]]
@@ -47,11 +53,15 @@ def app_of(name: str) -> str:
 
 @dataclass
 class Batch:
-    """What was sent together: resource name -> version, None for what is removed."""
+    """What was sent together: resource name -> version, None for what is removed.
+
+    `replaces`: clusters that are there already, in their first form. Nothing waits for that.
+    """
 
     app: str
     type: str
     versions: dict[str, str | None]
+    replaces: bool = False
 
 
 class Answer(NamedTuple):
@@ -67,12 +77,14 @@ class _Side:
     """What Envoy has of an app: type -> name -> version, unknown after a refusal.
 
     `fresh`: clusters that Envoy has anew, and which wait for their endpoints even if it has been told them before.
+    `replacing`: clusters that are on their way in their whole form.
     """
 
     has: dict[str, dict[str, str]] = field(default_factory=lambda: {t: {} for t in _TYPES})
     sent: dict[str, Batch] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
     passed_over: set[tuple[str, str]] = field(default_factory=set)
+    replacing: Batch | None = None
 
 
 class Conversation:
@@ -83,9 +95,10 @@ class Conversation:
         self._opened: set[str] = set()
         self._asked: dict[str, set[str]] = {t: set() for t in _NAMED_BY.values()}
         self._sides: dict[str, _Side] = {}
-        self._sent: dict[str, Batch] = {}
+        self._sent: dict[str, list[Batch]] = {}
+        self._alone: set[str] = set()
         self._nonce = 0
-        for batch in before._sent.values() if before else ():
+        for batch in (b for together in before._sent.values() for b in together) if before else ():
             if batch.type == CLUSTER:
                 self._side(batch.app).fresh.update(batch.versions)
 
@@ -107,13 +120,15 @@ class Conversation:
         if request.type_url not in _TYPES:
             return Answer(set())
         apps = self._take_over(request) | self._subscribe(request)
-        batch = self._sent.pop(request.response_nonce, None)
-        if batch is None:
-            return Answer(apps)
-        apps.add(batch.app)
+        together = self._sent.pop(request.response_nonce, [])
+        apps |= {batch.app for batch in together}
         refused = request.HasField("error_detail")
-        self._settle(batch, refused=refused)
-        return Answer(apps, batch, str(request.error_detail.message)) if refused else Answer(apps)
+        if refused and len(together) > 1:
+            self._separate(together)
+            return Answer(apps)
+        for batch in together:
+            self._settle(batch, refused=refused)
+        return Answer(apps, together[0], str(request.error_detail.message)) if refused and together else Answer(apps)
 
     def next(self, app: str, wanted: Items) -> DeltaDiscoveryResponse | None:
         """To be asked until it is None: nothing more can be sent before Envoy says something.
@@ -128,10 +143,23 @@ class Conversation:
                 continue
             if names and type_url not in side.sent:
                 return self._send(app, type_url, {n: wanted.get(type_url, {}).get(n) for n in names})
-        return None
+        return self._replace(app, wanted) if self.complete(app, wanted) else None
+
+    def join(self, response: DeltaDiscoveryResponse, other: DeltaDiscoveryResponse) -> bool:
+        """Whether the other one, which is not sent yet either, could be made part of the response."""
+        first, second = (self._sent.get(each.nonce, []) for each in (response, other))
+        together = [*first, *second]
+        alone = any(batch.app in self._alone for batch in together)
+        if response.type_url != other.type_url or not (first and second) or alone or len(together) > _TOGETHER:
+            return False
+        response.resources.extend(other.resources)
+        response.removed_resources.extend(other.removed_resources)
+        self._sent[response.nonce] = together
+        del self._sent[other.nonce]
+        return True
 
     def complete(self, app: str, wanted: Items) -> bool:
-        """Whether Envoy has exactly this, but for what was passed over."""
+        """Whether Envoy has exactly this, but for what was passed over, and the checks of clusters that are new."""
         side = self._side(app)
         return self.begun and not side.sent and not self._due(side, wanted)
 
@@ -185,12 +213,29 @@ class Conversation:
         asked.update(request.resource_names_subscribe)
         return {app_of(name) for name in request.resource_names_subscribe}
 
+    def _separate(self, together: Iterable[Batch]) -> None:
+        """Which of them is refused turns out when each comes alone."""
+        for batch in together:
+            self._alone.add(batch.app)
+            side = self._side(batch.app)
+            if batch.replaces:
+                side.replacing = None
+                continue
+            side.sent.pop(batch.type, None)
+            side.has[batch.type].update(dict.fromkeys(batch.versions, _UNKNOWN))
+
     def _settle(self, batch: Batch, *, refused: bool) -> None:
+        self._alone.discard(batch.app)
         side = self._side(batch.app)
-        side.sent.pop(batch.type, None)
         has = side.has[batch.type]
+        if batch.replaces:
+            side.replacing = None
+        else:
+            side.sent.pop(batch.type, None)
         for name, version in batch.versions.items():
-            if refused:
+            if refused and batch.replaces:
+                side.passed_over.add((batch.type, name))
+            elif refused:
                 has[name] = _UNKNOWN
             elif version is None:
                 has.pop(name, None)
@@ -208,16 +253,36 @@ class Conversation:
                 return [(t, gone)]
         return []
 
-    def _send(self, app: str, type_url: str, named: Mapping[str, Item | None]) -> DeltaDiscoveryResponse:
+    def _replace(self, app: str, wanted: Items) -> DeltaDiscoveryResponse | None:
+        """What is there in its first form, by the whole."""
         side = self._side(app)
+        has, passed = side.has[CLUSTER], side.passed_over
+        named: dict[str, Item | None] = {
+            name: item._replace(first=None)
+            for name, item in wanted.get(CLUSTER, {}).items()
+            if item.first and has.get(name) == item.first.version and (CLUSTER, name) not in passed
+        }
+        return self._send(app, CLUSTER, named, replaces=True) if named and not side.replacing else None
+
+    def _send(
+        self, app: str, type_url: str, named: Mapping[str, Item | None], *, replaces: bool = False
+    ) -> DeltaDiscoveryResponse:
+        side = self._side(app)
+        has = side.has[type_url]
+        named = {n: item.first if item and item.first and n not in has else item for n, item in named.items()}
         if type_url == CLUSTER:
             new = {name for name, item in named.items() if item}
             side.fresh |= new
             _drop(side.has[ENDPOINTS], new)
         elif type_url == ENDPOINTS:
             side.fresh -= named.keys()
-        batch = Batch(app, type_url, {name: item.version if item else None for name, item in named.items()})
-        side.sent[type_url] = self._sent[nonce := self._new_nonce()] = batch
+        versions = {name: item.version if item else None for name, item in named.items()}
+        batch = Batch(app, type_url, versions, replaces)
+        self._sent[nonce := self._new_nonce()] = [batch]
+        if replaces:
+            side.replacing = batch
+        else:
+            side.sent[type_url] = batch
         return DeltaDiscoveryResponse(
             type_url=type_url,
             nonce=nonce,
@@ -232,7 +297,16 @@ class Conversation:
 
 def _item(message: Message) -> Item:
     body = message.SerializeToString(deterministic=True)
-    return Item(sha256(body).hexdigest()[:16], body)
+    return Item(sha256(body).hexdigest()[:16], body, _first(message))
+
+
+def _first(message: Message) -> Item | None:
+    if not (isinstance(message, Cluster) and message.health_checks):
+        return None
+    first = Cluster()
+    first.CopyFrom(message)
+    first.ClearField("health_checks")
+    return _item(first)
 
 
 def _resource(name: str, type_url: str, item: Item) -> Any:
@@ -241,7 +315,11 @@ def _resource(name: str, type_url: str, item: Item) -> Any:
 
 def _new(side: _Side, type_url: str, wanted: Mapping[str, Item]) -> list[str]:
     has, passed = side.has[type_url], side.passed_over
-    return [n for n, item in wanted.items() if has.get(n) != item.version and (type_url, n) not in passed]
+    return [n for n, item in wanted.items() if not _is_there(item, has.get(n)) and (type_url, n) not in passed]
+
+
+def _is_there(item: Item, version: str | None) -> bool:
+    return version == item.version or (item.first is not None and version == item.first.version)
 
 
 def _drop(named: dict[str, str], names: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service
+from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
 
 
 class Direct:
@@ -22,6 +22,12 @@ class Direct:
         pass
 
     async def loads(self) -> list[EndpointLoad]:
+        return []
+
+    async def checks(self) -> dict[str, bool]:
+        return {}
+
+    async def traffic(self, app: str = "") -> list[ServiceTraffic]:
         return []
 
     async def refresh(self) -> None:

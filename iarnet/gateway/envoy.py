@@ -3,21 +3,25 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import structlog
 
 from iarnet.errors import GatewayRefused, GatewayUnavailable, IarnetError
-from iarnet.gateway.admin import Admin
+from iarnet.gateway.admin import Admin, Checked
+from iarnet.gateway.meter import Meter
 from iarnet.gateway.resources import Resources, resources
+from iarnet.gateway.transitions import Transitions
 from iarnet.gateway.xds import AdsServer
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service
+from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service, ServiceTraffic
 from iarnet.store.base import Traffic
 
 _SETTLE_S = 10.0
 _LOOK_S = 0.05
+_FIRST_LOOK_S = 0.01
 
 log = structlog.get_logger()
 
@@ -36,15 +40,28 @@ _NOTHING = _Record((), (), ())
 
 
 class EnvoyGateway:
-    """Of one provider. `publish_address` is where host ports are opened."""
+    """Of one provider. `publish_address` is where host ports are opened, `journal` where Envoy writes what its checks
+    find, `access_log` where it writes requests."""
 
     def __init__(
-        self, store: Traffic, provider_id: str, ads: AdsServer, admin: Admin, *, publish_address: str = "0.0.0.0"
+        self,
+        store: Traffic,
+        provider_id: str,
+        ads: AdsServer,
+        admin: Admin,
+        *,
+        journal: Path,
+        access_log: Path | None = None,
+        publish_address: str = "0.0.0.0",
     ) -> None:
         self._store = store
         self._provider_id = provider_id
         self._ads = ads
         self._admin = admin
+        self._journal = journal
+        self._transitions = Transitions(journal, admin)
+        self._access_log = access_log
+        self._meter = Meter(admin, partial(store.services, provider_id=provider_id))
         self._publish_address = publish_address
         self._records: dict[str, _Record] = {}
         self._apps: dict[str, str] = {}
@@ -83,21 +100,26 @@ class EnvoyGateway:
             return
         async with self._lock(instance.app):
             record = await self._read(instance.app)
-            if not any(service.component == instance.component for service in record.services):
+            services = [service for service in record.services if service.component == instance.component]
+            if not services:
                 return
             before = {e.instance: e for e in record.endpoints if e.component == instance.component}
-            known = before.pop(instance.name, None)
-            await self._store.put_endpoint(_endpoint(instance, known))
-            for held in (e for e in before.values() if e.state == "held"):
-                await self._store.forget_endpoint(held.instance)
+            endpoint = _endpoint(instance, before.pop(instance.name, None))
+            await self._store.put_endpoint(endpoint)
             await self._apply(instance.app)
+        for checked in (service for service in services if service.health):
+            await self._passes(endpoint, checked)
+        await self._replaced([e for e in before.values() if e.state == "held"])
 
     async def suspend(self, instance: str) -> None:
+        """What drains or is held gets nothing new already."""
         if (app := await self._app_of(instance)) is None:
             return
         async with self._lock(app):
-            await self._store.set_endpoint_state(instance, "suspended")
-            await self._apply(app)
+            endpoint = await self._endpoint(app, instance)
+            if endpoint and endpoint.state == "active":
+                await self._store.set_endpoint_state(instance, "suspended")
+                await self._apply(app)
 
     async def drain(self, instance: str, within_s: float, *, hold: bool = False) -> None:
         if (app := await self._app_of(instance)) is None:
@@ -120,6 +142,24 @@ class EnvoyGateway:
 
     async def loads(self) -> list[EndpointLoad]:
         return [load for _, load in sorted((await self._admin.loads()).items())]
+
+    async def traffic(self, app: str = "") -> list[ServiceTraffic]:
+        return await self._meter.traffic(app)
+
+    async def measure(self) -> None:
+        """Keep count, so that there is something to compare with; until cancelled."""
+        await self._meter.run()
+
+    async def checks(self) -> dict[str, bool]:
+        silent = await self._transitions.silent()
+        return {
+            endpoint.instance: Checked(service.name, endpoint.address) not in silent
+            for services, endpoints, _ in self._records.values()
+            for service in services
+            if service.health
+            for endpoint in endpoints
+            if endpoint.component == service.component and endpoint.state == "active"
+        }
 
     async def refresh(self) -> None:
         """What is refused for one app keeps nothing from the others. Raises the first refusal, once."""
@@ -159,6 +199,47 @@ class EnvoyGateway:
         for endpoint in before.endpoints:
             await self._store.put_endpoint(endpoint)
 
+    async def _passes(self, endpoint: Endpoint, service: Service) -> None:
+        """Return when Envoy's own check, which begins as soon as it knows the endpoint, has found it well."""
+        assert service.health
+        within_s = _SETTLE_S + service.health.timeout_s
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    if not self._is_active(endpoint) or await self._is_well(endpoint):
+                        break
+                    await asyncio.sleep(_FIRST_LOOK_S)
+        except TimeoutError:
+            raise GatewayUnavailable(
+                f"{endpoint.instance} does not pass the gateway's check of {service.name} within {within_s:g} s.",
+                where=endpoint.instance,
+                hint="A check must come to an end: give it a path whose answer does, or `type: tcp`.",
+            ) from None
+        self._transitions.answers(Checked(service.name, endpoint.address))
+
+    async def _replaced(self, held: Sequence[Endpoint]) -> None:
+        """Nobody waits for their successor any more."""
+        if not held:
+            return
+        async with self._lock(held[0].app):
+            for endpoint in await self._store.endpoints(held[0].app, self._provider_id):
+                if endpoint in held:
+                    await self._store.forget_endpoint(endpoint.instance)
+            await self._apply(held[0].app)
+
+    def _is_active(self, endpoint: Endpoint) -> bool:
+        """Unless it is known by now that it is not."""
+        known = self._records.get(endpoint.app, _NOTHING).endpoints
+        return all(e.state == "active" for e in known if e.instance == endpoint.instance)
+
+    async def _is_well(self, endpoint: Endpoint) -> bool:
+        """Not while Envoy does not say."""
+        try:
+            loads = await self._admin.loads(endpoint.app, endpoint.component)
+        except GatewayUnavailable:
+            return False
+        return endpoint.instance in loads and loads[endpoint.instance].healthy
+
     async def _idle(self, endpoint: Endpoint, within_s: float) -> None:
         """Return when nothing is under way there or the time is over.
 
@@ -185,7 +266,14 @@ class EnvoyGateway:
         """Routes of components that are served elsewhere are not for this gateway."""
         here = {service.component for service in record.services}
         routes = [route for route in record.routes if route.component in here]
-        return resources(record.services, record.endpoints, routes, publish_address=self._publish_address)
+        return resources(
+            record.services,
+            record.endpoints,
+            routes,
+            publish_address=self._publish_address,
+            journal=self._journal,
+            access_log=self._access_log,
+        )
 
     def _without_bad_routes(self, app: str, record: _Record) -> Resources:
         """A route that leads nowhere any more must not take an app's traffic with it."""

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
@@ -21,10 +23,12 @@ from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
 from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourceIPInput
+from envoy.extensions.request_id.uuid.v3.uuid_pb2 import UuidRequestIdConfig
 from xds.type.matcher.v3.ip_pb2 import IPMatcher  # type: ignore[import-untyped]
 
+from iarnet.gateway.access_log import NAMED, access_log
 from iarnet.gateway.clusters import MAX_HEADERS, cluster_name
-from iarnet.gateway.packing import extension
+from iarnet.gateway.packing import extension, packed
 from iarnet.gateway.routes import HTTP_PROTOCOLS
 from iarnet.models.traffic import Service
 
@@ -43,6 +47,8 @@ TCP_TRIES = 600
 TCP_TRY_WITHIN = timedelta(milliseconds=100)
 """30 s in all, as for HTTP. All connections of a listener share one back-off, which stays at its bound."""
 
+# By default it writes into IDs that others have made whether it has traced the request.
+_REQUEST_ID = packed(UuidRequestIdConfig(pack_trace_reason={"value": False}))
 _LARGEST_DATAGRAM = {"max_rx_datagram_size": {"value": 65535}}
 _NEVER = timedelta(0)
 _NO = {"value": False}
@@ -77,6 +83,10 @@ class Place:
         return self.services[0].protocol in HTTP_PROTOCOLS
 
     @property
+    def grpc(self) -> bool:
+        return any(service.protocol == "grpc" for service in self.services)
+
+    @property
     def name(self) -> str:
         return f"{self.app}/{self.address}:{self.port}/{'udp' if self.udp else 'tcp'}"
 
@@ -92,7 +102,7 @@ def places(services: Iterable[Service], publish_address: str) -> list[Place]:
     return [_place(address, port, behind) for (address, port, _), behind in found.items()]
 
 
-def listener(place: Place, *, only_http: bool) -> Any:
+def listener(place: Place, *, only_http: bool, log: Path | None = None) -> Any:
     """`only_http` closes a port for HTTP to everything else, which otherwise goes to its one service as it is."""
     common = {
         "name": place.name,
@@ -117,7 +127,7 @@ def listener(place: Place, *, only_http: bool) -> Any:
         # A port that is somebody else's is refused, not shared with it.
         enable_reuse_port=_NO,
         socket_options=_KEEPALIVE,
-        filter_chains=_chains(place, only_http=only_http),
+        filter_chains=_chains(place, only_http=only_http, log=log),
         **(_inspection(place) if place.http else {}),
     )
 
@@ -146,26 +156,31 @@ def _inspection(place: Place) -> dict[str, Any]:
     }
 
 
-def _chains(place: Place, *, only_http: bool) -> list[dict[str, Any]]:
+def _chains(place: Place, *, only_http: bool, log: Path | None) -> list[dict[str, Any]]:
     allowed = {} if place.subnet is None else {"source_prefix_ranges": [_range(place.subnet)]}
     http = {
         "name": "http",
         "filter_chain_match": {**allowed, "application_protocols": ["http/1.0", "http/1.1", "h2c"]},
-        "filters": [_http(place)] if place.http else [],
+        "filters": [_http(place, log)] if place.http else [],
     }
-    other = {"name": "tcp", "filter_chain_match": allowed, "filters": [_tcp_proxy(place)]}
+    other = {
+        "name": "tcp",
+        "filter_chain_match": allowed,
+        "filters": [_tcp_proxy(place, None if place.http else log)],
+    }
     if not place.http:
         return [other]
     return [http] if only_http or len(place.services) > 1 else [http, other]
 
 
-def _http(place: Place) -> dict[str, Any]:
+def _http(place: Place, log: Path | None) -> dict[str, Any]:
     published = place.subnet is None
     manager = HttpConnectionManager(
         stat_prefix="http",
         # Routes come separately: a change of them touches no connection.
         rds={"config_source": {"ads": {}, "resource_api_version": "V3"}, "route_config_name": place.name},
-        http_filters=[extension("envoy.filters.http.router", Router(suppress_envoy_headers=True))],
+        http_filters=_filters(place),
+        access_log=access_log(log, place.app, _component(place), "grpc" if place.grpc else "http") if log else [],
         upgrade_configs=[{"upgrade_type": "websocket"}],
         http_protocol_options={
             "accept_http_10": True,
@@ -179,6 +194,7 @@ def _http(place: Place) -> dict[str, Any]:
         # it was told.
         use_remote_address={"value": published},
         preserve_external_request_id=True,
+        request_id_extension={"typed_config": _REQUEST_ID},
         # What goes in comes out, as if nothing were between.
         server_header_transformation="PASS_THROUGH",
         proxy_100_continue=True,
@@ -189,9 +205,20 @@ def _http(place: Place) -> dict[str, Any]:
     return extension("envoy.filters.network.http_connection_manager", manager)
 
 
-def _tcp_proxy(place: Place) -> dict[str, Any]:
+def _filters(place: Place) -> list[dict[str, Any]]:
+    router = extension("envoy.filters.http.router", Router(suppress_envoy_headers=True))
+    # Whether a call has succeeded is said behind its answer, which is 200 in any case.
+    return [*([extension("envoy.filters.http.grpc_stats", GrpcStats())] if place.grpc else []), router]
+
+
+def _component(place: Place) -> str:
+    return place.services[0].component if len(place.services) == 1 else NAMED
+
+
+def _tcp_proxy(place: Place, log: Path | None) -> dict[str, Any]:
     proxy = TcpProxy(
         stat_prefix="tcp",
+        access_log=access_log(log, place.app, _component(place), "tcp") if log else [],
         cluster=cluster_name(place.services[0]),
         # Databases keep their connections.
         idle_timeout=_NEVER,

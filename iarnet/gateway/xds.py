@@ -13,6 +13,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 
 from iarnet.errors import GatewayRefused, GatewayUnavailable, Missing
 from iarnet.gateway.delta import Batch, Conversation, Items, app_of, items
+from iarnet.gateway.outbox import Outbox
 from iarnet.gateway.resources import Resources
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -47,7 +48,7 @@ class AdsServer:
         self._server: grpc.aio.Server | None = None
         self._talk: Conversation | None = None
         self._before: Conversation | None = None
-        self._outgoing: asyncio.Queue[DeltaDiscoveryResponse | None] = asyncio.Queue()
+        self._outgoing = Outbox(Conversation())
 
     async def start(self, path: Path) -> None:
         """Listen there. What has been put until now counts as accepted: a part that is refused is left out.
@@ -107,7 +108,7 @@ class AdsServer:
         """One connection. The newest counts: an Envoy that died may not have been missed yet."""
         talk = self._talk = Conversation(self._before)
         self._before = talk
-        outgoing = self._outgoing = asyncio.Queue()
+        outgoing = self._outgoing = Outbox(talk)
         for state in self._apps.values():
             state.settled.clear()
         listening = asyncio.create_task(self._listen(requests, talk, outgoing))
@@ -120,22 +121,20 @@ class AdsServer:
             if self._talk is talk:
                 self._talk = None
 
-    async def _listen(
-        self, requests: AsyncIterator[Any], talk: Conversation, outgoing: asyncio.Queue[DeltaDiscoveryResponse | None]
-    ) -> None:
+    async def _listen(self, requests: AsyncIterator[Any], talk: Conversation, outgoing: Outbox) -> None:
         try:
             async for request in requests:
                 if self._talk is not talk:
                     break
                 self._hear(request, talk)
         finally:
-            outgoing.put_nowait(None)
+            outgoing.put(None)
 
     def _hear(self, request: DeltaDiscoveryRequest, talk: Conversation) -> None:
         opens = talk.opens(request)
         answer = talk.hear(request)
         if opens:
-            self._outgoing.put_nowait(talk.empty(request.type_url))
+            self._outgoing.put(talk.empty(request.type_url))
         if answer.refused is not None:
             self._refused(answer.refused, answer.reason, talk)
         for app in talk.apps | self._apps.keys() if opens else answer.apps:
@@ -147,7 +146,7 @@ class AdsServer:
             return
         wanted = state.wanted if state else {}
         while response := talk.next(app, wanted):
-            self._outgoing.put_nowait(response)
+            self._outgoing.put(response)
         if talk.complete(app, wanted):
             self._settle(app, state, talk)
 
@@ -164,6 +163,8 @@ class AdsServer:
         state = self._apps.get(batch.app)
         refusal = _refusal(batch, reason)
         log.warning("Envoy refuses a configuration", app=batch.app, where=refusal.where, reason=reason)
+        if batch.replaces:
+            return  # what it was to replace stays
         if state is None or _is_part(batch, state.good):
             talk.pass_over(batch)
             asyncio.get_running_loop().call_later(_AGAIN_S, self._try_again, batch.app, talk)

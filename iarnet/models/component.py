@@ -48,6 +48,12 @@ class HealthCheck(Value):
     start_period_s: float = Field(default=120.0, gt=0)
     retries: int = Field(default=3, ge=1)
 
+    @property
+    def good_below(self) -> int:
+        """The HTTP statuses that count as ready. For the path `/`, which is often only our guess, any but a failure:
+        an application without a start page or with a login answers 404 or 401 there and is up."""
+        return 500 if self.path == "/" else 400
+
 
 class EnvVar(Value):
     """One setting. `value` may contain `{secret}`, which stands for the secret that `secret` names.

@@ -24,7 +24,7 @@ class InstanceSpec(Value):
 
     `name` is `iarnet-{app}-{component}-r{revision}-{replica}`. `aliases` are the names under which its
     neighbours on the network of the application find it, `hosts` those of its neighbours that it reaches through the
-    gateway: names for the host's own address in the network.
+    gateway: each with the slot of its address (`ServedPort`).
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,120}$")
@@ -47,14 +47,14 @@ class InstanceSpec(Value):
     capabilities: tuple[str, ...] = ()
     working_dir: str | None = None
     aliases: tuple[str, ...] = ()
-    hosts: tuple[ComponentName, ...] = ()
+    hosts: dict[ComponentName, int] = {}
 
     @property
     def spec_hash(self) -> str:
         """Changes exactly when a running instance would have to be replaced.
 
         Name, revision, epoch and owner say which deployment asked, not what runs, and are left out. So are the hosts:
-        a neighbour that is added later is found by its alias.
+        a neighbour that is added later is found by its alias, and one that is served keeps its address.
         """
         what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner", "hosts"})
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

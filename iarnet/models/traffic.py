@@ -5,25 +5,32 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from iarnet.models.base import AppName, ComponentName, Value
+from iarnet.models.component import HealthCheck
 
 Protocol = Literal["http", "grpc", "websocket", "tcp", "udp"]
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 
 
 class AppNetwork(Value):
-    """The network of an app on one provider: `subnet` in CIDR form, `address` the host's own in it."""
+    """Where an app's instances on one provider are, `subnet` in CIDR form, and an `address` of the host for them."""
 
     address: str
     subnet: str
 
 
 class ServedPort(Value):
-    """A port of a component that others reach through the gateway; `host_port` for users of the provider's host."""
+    """A port of a component that others reach through the gateway; `host_port` for users of the provider's host.
+
+    `slot` says at which of the app's addresses: all ports of a component are at the same. `health` is how the gateway
+    itself asks instances there whether they are well, None where it does not.
+    """
 
     component: ComponentName
     port: int = Field(ge=1, le=65535)
     protocol: Protocol = "http"
     host_port: int | None = Field(default=None, ge=1, le=65535)
+    slot: int = Field(default=0, ge=0)
+    health: HealthCheck | None = None
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:
@@ -106,3 +113,50 @@ class EndpointLoad(Value):
     requests_total: int = 0
     errors_total: int = 0
     healthy: bool = True
+
+
+class RecentTraffic(Value):
+    """What has gone through in the last `over_s` seconds, and how long the answers took: None when there was none.
+
+    A TCP connection counts as a request, and takes no time. `error_share` is between 0 and 1.
+    """
+
+    over_s: float = Field(gt=0)
+    requests_per_s: float = Field(ge=0)
+    error_share: float | None = None
+    received_bytes_per_s: float = 0
+    sent_bytes_per_s: float = 0
+    mean_s: float | None = None
+    p50_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+
+
+class ServiceTraffic(Value):
+    """What has gone through the gateway to a component, or by one `route` that was added to it; "" is all together.
+
+    Counts rise while Envoy runs, and begin at 0 with the next one. `requests`: those that were answered, by `2xx` and
+    so on, and as `tcp` connections, of which no more is known. Errors are answers of 500 and more, the gateway's own
+    among them, and connections for which nobody was there. `received_bytes` is what the component was sent;
+    `connections` lead to its instances. Neither is known of a route. `durations` maps seconds to how many of the
+    `durations_total` answers took less, `durations_s` is the time that all took together. `recent` is None while too
+    little has been seen.
+    """
+
+    app: AppName
+    component: ComponentName
+    route: str = ""
+    requests: dict[str, int] = {}
+    errors_total: int = 0
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    connections: int | None = None
+    connections_total: int | None = None
+    durations: dict[float, int] = {}
+    durations_total: int = 0
+    durations_s: float = 0
+    recent: RecentTraffic | None = None
+
+    @property
+    def requests_total(self) -> int:
+        return sum(self.requests.values())

@@ -1,6 +1,6 @@
 """From what analysis and the user say to the instances that should run."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
@@ -64,10 +64,11 @@ def instance_specs(
     host_ports: Mapping[str, int],
     owner: str,
     epoch: int,
-    served: Collection[str] = (),
+    served: Mapping[str, int] | None = None,
 ) -> list[InstanceSpec]:
-    """One spec per replica. `served`: the components that are reached through the gateway, which then holds their
-    published ports. Without it the first replica does: a host port has one holder."""
+    """One spec per replica. `served`: the components that are reached through the gateway, with the slots of their
+    addresses. It then holds their published ports; without it the first replica does: a host port has one holder."""
+    served = dict(sorted((served or {}).items()))
     own_ports = {} if component.name in served else host_ports
     return [
         InstanceSpec(
@@ -91,7 +92,7 @@ def instance_specs(
             capabilities=component.capabilities or _usual(component),
             working_dir=component.working_dir,
             aliases=(component.name,),
-            hosts=tuple(sorted(served)),
+            hosts=served,
         )
         for replica in range(component.replicas)
     ]

@@ -20,7 +20,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class World:
-    """What a plan is made from. `scope`: the components to touch; `unreachable`: providers not to be called.
+    """What a plan is made from. `scope`: the components to touch; `unreachable`: providers not to be called;
+    `renewed`: the components to replace although they are the same, as what they need has another address.
 
     `release` maps a provider to the volumes to remove there, with the network, once nothing runs.
     """
@@ -31,6 +32,7 @@ class World:
     old_edges: Sequence[Edge] = ()
     scope: Collection[str] | None = None
     unreachable: Collection[str] = ()
+    renewed: Collection[str] = ()
     release: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -44,7 +46,7 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
     kept = _kept(world)
     names = {k.instance for k in kept}
     new = [w for w in world.wanted if w.spec.name not in names and _in_scope(world, w.spec.component)]
-    new = [w for w in new if not _is_kept(w, kept, world.actual)]
+    new = [w for w in new if not _is_kept(w, kept, world)]
     old = [
         instance
         for instance in world.actual
@@ -78,14 +80,14 @@ def _kept(world: World) -> list[Kept]:
     for instance in world.actual:
         if not _in_scope(world, instance.component):
             kept.append(_keep(instance, "not part of this change"))
-        elif any(_matches(wanted, instance) for wanted in world.wanted):
+        elif any(_matches(wanted, instance, world.renewed) for wanted in world.wanted):
             kept.append(_keep(instance, "unchanged"))
     return kept
 
 
-def _matches(wanted: Wanted, instance: Instance) -> bool:
+def _matches(wanted: Wanted, instance: Instance, renewed: Collection[str]) -> bool:
     """The instance is what is wanted already, whatever revision made it."""
-    alive = instance.state == "running"
+    alive = instance.state == "running" and instance.component not in renewed
     done = wanted.spec.kind == "job" and instance.state == "exited" and instance.exit_code == 0
     return (
         (alive or done)
@@ -96,9 +98,9 @@ def _matches(wanted: Wanted, instance: Instance) -> bool:
     )
 
 
-def _is_kept(wanted: Wanted, kept: Sequence[Kept], actual: Sequence[Instance]) -> bool:
+def _is_kept(wanted: Wanted, kept: Sequence[Kept], world: World) -> bool:
     names = {k.instance for k in kept}
-    return any(_matches(wanted, instance) for instance in actual if instance.name in names)
+    return any(_matches(wanted, instance, world.renewed) for instance in world.actual if instance.name in names)
 
 
 def _builds(new: Sequence[Wanted]) -> list[Operation]:
@@ -148,7 +150,7 @@ def _deploys(
         spec=spec,
         until="started" if early else goal,
         after=(*_prerequisites(wanted, new, edges), *(_remove_id(i) for i in first)),
-        reason=_reason(spec, old),
+        reason=_reason(wanted, old),
     )
     if not early:
         return [deploy]
@@ -212,13 +214,16 @@ def _gives_way(instance: Instance, wanted: Wanted) -> bool:
     return wanted.spec.component == instance.component and _exclusive(wanted.spec, instance, wanted.provider_id)
 
 
-def _reason(spec: InstanceSpec, old: Sequence[Instance]) -> str:
+def _reason(wanted: Wanted, old: Sequence[Instance]) -> str:
+    spec = wanted.spec
     before = [i for i in old if i.component == spec.component and i.replica == spec.replica]
     if not before:
         return "new"
     if before[0].state != "running":
         return f"was {before[0].state}"
-    return "changed" if before[0].spec_hash != spec.spec_hash else "moves here"
+    if before[0].spec_hash != spec.spec_hash:
+        return "changed"
+    return "moves here" if before[0].provider_id != wanted.provider_id else "what it needs has another address"
 
 
 def _in_scope(world: World, component: str) -> bool:

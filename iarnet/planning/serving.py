@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from iarnet.models.component import Component, Port
+from iarnet.models.component import Component, HealthCheck, Port
 from iarnet.models.plan import Operation
 from iarnet.models.traffic import ServedPort
 from iarnet.planning.desired import port_key
 
 _BY_HOST = ("http", "grpc", "websocket")
 """Told apart by the host that a request names, so that several components can have one port."""
+
+ADDRESSES = 16
+"""That an app may have on a provider. Each is a network of the engine, of which a machine can't have any number."""
 
 
 @dataclass(frozen=True)
@@ -21,27 +24,35 @@ class Serving:
     after: tuple[ServedPort, ...] = ()
     admits: tuple[str, ...] = ()
 
+    @property
+    def moved(self) -> set[str]:
+        """The components that are not where they were: what runs and knows the old address must be replaced."""
+        now = {port.component: port.slot for port in self.after}
+        return {port.component for port in self.before if now.get(port.component) != port.slot}
+
 
 def served(
-    components: Sequence[Component], host_ports: Mapping[str, int], others: Sequence[ServedPort], lowest: int
+    components: Sequence[Component], host_ports: Mapping[str, int], before: Sequence[ServedPort], lowest: int
 ) -> tuple[tuple[ServedPort, ...], list[str]]:
     """The ports that these components have at the gateway, and notes about who can't have them.
 
-    All components of an app share one address there. A component that wants a TCP or UDP port which another has
-    already, or one below `lowest`, which the gateway may not open, is left as it is: its neighbours reach it
-    directly. `others` are served beside them.
+    The components of an app share an address there; one that wants a TCP or UDP port which another has at the first
+    is at the next where it is free. Who is served already stays where it is. `before`: all that is served of the app
+    here; a port that its holder gives up is free only afterwards. Whoever wants a port below `lowest`, which the
+    gateway may not open, is left as it is: its neighbours reach it directly.
     """
-    taken = {_place(port): port for port in others}
+    at = {port.component: port.slot for port in before}
     found: list[ServedPort] = []
     notes: list[str] = []
-    for component in components:
+    for component in sorted(components, key=lambda c: c.name not in at):
         wanted = [] if component.kind == "job" else [_served(component, port, host_ports) for port in component.ports]
-        obstacle = next((why for port in wanted if (why := _obstacle(port, taken, lowest))), None)
-        if obstacle:
+        others = [port for port in (*before, *found) if port.component != component.name]
+        tried = (at.get(component.name, 0), *range(ADDRESSES))
+        slots = [slot for slot in tried if not any(_clashes(port, slot, others) for port in wanted)]
+        if obstacle := _obstacle(wanted, slots, lowest):
             notes.append(f"{component.name} is reached directly, not through the gateway: {obstacle}")
             continue
-        taken |= {_place(port): port for port in wanted}
-        found += wanted
+        found += [port.model_copy(update={"slot": slots[0]}) for port in wanted]
     return tuple(found), notes
 
 
@@ -89,16 +100,31 @@ def _served(component: Component, port: Port, host_ports: Mapping[str, int]) -> 
         port=port.port,
         protocol=port.protocol,
         host_port=host_ports.get(port_key(component.name, port.port, port.transport)),
+        health=_health(component, port),
     )
 
 
-def _obstacle(port: ServedPort, taken: Mapping[tuple[int, str], ServedPort], lowest: int) -> str | None:
-    if port.port < lowest:
-        return f"port {port.port} needs rights that this node does not have"
-    holder = taken.get(_place(port))
-    if holder is None or {holder.protocol, port.protocol} <= set(_BY_HOST):
+def _health(component: Component, port: Port) -> HealthCheck | None:
+    """The component's check, if it asks this port."""
+    check = component.health
+    if check is None or check.type not in ("http", "tcp"):
         return None
-    return f"{holder.component} has port {port.port} there"
+    asked = check.port or next((p.port for p in component.ports if p.transport == "tcp"), None)
+    return check if (asked, "tcp") == (port.port, port.transport) else None
+
+
+def _obstacle(wanted: Sequence[ServedPort], slots: Sequence[int], lowest: int) -> str:
+    """Why they can't be served, or nothing."""
+    low = [number for port in wanted for number in (port.port, port.host_port) if number and number < lowest]
+    if low:
+        return f"port {low[0]} needs rights that this node does not have"
+    ports = ", ".join(str(port.port) for port in wanted)
+    return "" if slots else f"others have port {ports} at each of the {ADDRESSES} addresses that an app may have"
+
+
+def _clashes(port: ServedPort, slot: int, others: Sequence[ServedPort]) -> bool:
+    there = (other for other in others if other.slot == slot and _place(other) == _place(port))
+    return any(not {other.protocol, port.protocol} <= set(_BY_HOST) for other in there)
 
 
 def _place(port: ServedPort) -> tuple[int, str]:

@@ -54,8 +54,9 @@ class Provider(Protocol):
         """
         ...
 
-    async def network(self, app: str) -> AppNetwork:
-        """The app's network, made when it is missing. Only where `capabilities.gateway`."""
+    async def network(self, app: str, slot: int = 0) -> AppNetwork:
+        """The app's network with the address for the `slot`; made when it is missing, and the same each time. Only
+        where `capabilities.gateway`. A further slot needs a network that is there: else it raises `NotFound`."""
         ...
 
     async def remove(self, name: str, epoch: int) -> None:
@@ -63,7 +64,7 @@ class Provider(Protocol):
         ...
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
-        """Remove the app's network here, and these of its volumes (`{component}/{volume}`)."""
+        """Remove the app's network here with all addresses, and these of its volumes (`{component}/{volume}`)."""
         ...
 
     async def restart(self, name: str) -> Instance:

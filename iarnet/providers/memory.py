@@ -128,7 +128,7 @@ class MemoryProvider:
         """Where the instance finds the host of this name."""
         spec = self._one(name).spec
         if self._network and host in spec.hosts:
-            return self._network.address
+            return _at(self._network, spec.hosts[host]).address
         neighbours = (one for one in self._all.values() if one.spec.app == spec.app and host in one.spec.aliases)
         return next((one.instance.address for one in neighbours), None)
 
@@ -166,7 +166,7 @@ class MemoryProvider:
         await self._step("start", spec.name)
         return self._start(one)
 
-    async def network(self, app: str) -> AppNetwork:
+    async def network(self, app: str, slot: int = 0) -> AppNetwork:
         await self._step("network", app)
         if self._network is None:
             raise ProviderRefused(
@@ -174,8 +174,10 @@ class MemoryProvider:
                 where=self.info.id,
                 hint="have its instances reached directly",
             )
+        if slot and app not in self.networks:
+            raise NotFound(f"{app} has no network on {self.info.id}", where=self.info.id, hint="make it first")
         self.networks.add(app)
-        return self._network
+        return _at(self._network, slot)
 
     async def remove(self, name: str, epoch: int) -> None:
         await self._step("remove", name)
@@ -392,3 +394,7 @@ class MemoryProvider:
 
     def _unavailable(self) -> ProviderUnavailable:
         return ProviderUnavailable("Disconnected", where=self.info.id, hint="reconnect it")
+
+
+def _at(network: AppNetwork, slot: int) -> AppNetwork:
+    return network.model_copy(update={"address": f"{network.address}-{slot}"}) if slot else network

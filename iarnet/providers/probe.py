@@ -11,9 +11,6 @@ from iarnet.models.instance import ProbeResult
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Dial = Callable[[str, int], AbstractAsyncContextManager[Pair]]
 
-_ANY_ANSWER_BUT_A_FAILURE = 500
-_ONLY_SUCCESS = 400
-
 
 @asynccontextmanager
 async def dial(host: str, port: int) -> AsyncIterator[Pair]:
@@ -28,17 +25,13 @@ async def dial(host: str, port: int) -> AsyncIterator[Pair]:
 
 
 async def probe_port(check: HealthCheck, host: str, port: int, dial: Dial = dial) -> ProbeResult:
-    """Connect, and for `http` also GET the path; never raises for what the other side does.
-
-    An HTTP status counts as ready below 400. For the path `/`, which is often only our guess, below 500: an
-    application without a start page or with a login answers 404 or 401 there and is up.
-    """
+    """Connect, and for `http` also GET the path; never raises for what the other side does."""
     what = f"http://{host}:{port}{check.path}" if check.type == "http" else f"tcp {host}:{port}"
     try:
         async with asyncio.timeout(check.timeout_s), dial(host, port) as (reader, writer):
             if check.type != "http":
                 return ProbeResult(ready=True, detail=f"{what}: connected")
-            return _judge(check.path, what, await _get(reader, writer, host, port, check.path))
+            return _judge(check.good_below, what, await _get(reader, writer, host, port, check.path))
     except TimeoutError:
         return ProbeResult(ready=False, detail=f"{what}: no answer within {check.timeout_s:g} s")
     except OSError as e:
@@ -52,9 +45,8 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host:
     return await reader.readline()
 
 
-def _judge(path: str, what: str, status_line: bytes) -> ProbeResult:
+def _judge(limit: int, what: str, status_line: bytes) -> ProbeResult:
     words = status_line.decode("latin-1").split(maxsplit=2)
     if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
         return ProbeResult(ready=False, detail=f"{what}: no HTTP answer ({status_line[:80]!r})")
-    limit = _ANY_ANSWER_BUT_A_FAILURE if path == "/" else _ONLY_SUCCESS
     return ProbeResult(ready=int(words[1]) < limit, detail=f"{what}: status {words[1]}")

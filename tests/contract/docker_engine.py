@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import docker
@@ -11,6 +12,8 @@ import pytest
 from iarnet.providers.docker.spec import OWNER
 
 IMAGE = "busybox:stable"
+# More at once make an engine slower.
+_AT_ONCE = 4
 
 
 def engine_url() -> str:
@@ -39,10 +42,11 @@ def swept(url: str, owner: str) -> Iterator[docker.APIClient]:
 
 def sweep(client: docker.APIClient, owner: str) -> None:
     mine = {"label": f"{OWNER}={owner}"}
-    for container in client.containers(all=True, filters=mine):
-        client.remove_container(container["Id"], force=True, v=True)
-    for network in client.networks(filters=mine):
-        _remove_network(client, network["Id"])
+    containers = [each["Id"] for each in client.containers(all=True, filters=mine)]
+    networks = [each["Id"] for each in client.networks(filters=mine)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda id: client.remove_container(id, force=True, v=True), containers))
+        list(pool.map(lambda id: _remove_network(client, id), networks))
     for volume in client.volumes(filters=mine)["Volumes"] or ():
         client.remove_volume(volume["Name"])
 

@@ -81,7 +81,9 @@ class World(Protocol):
         """Where the instance finds the host of this name."""
         ...
 
-    async def has_network(self) -> bool: ...
+    async def has_network(self) -> bool:
+        """Or anything that was made for an address of it."""
+        ...
 
     async def has_volume(self, component: str, volume: str) -> bool: ...
 
@@ -242,7 +244,7 @@ class DockerWorld:
     async def crash_before_start(self, spec: InstanceSpec) -> None:
         network = network_name(spec.app)
         await self._call(self.client.create_network, network, "bridge", labels={OWNER: self.owner})
-        body = container(spec, {}, network=network, address="", publish_address="0.0.0.0")
+        body = container(spec, {}, network=network, addresses={}, publish_address="0.0.0.0")
         await self._call(self.client.create_container_from_config, body, name=spec.name)
 
     async def end(self, name: str, exit_code: int) -> None:

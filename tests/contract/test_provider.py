@@ -229,16 +229,19 @@ async def test_two_removals_at_once(world: World) -> None:
     assert await world.provider.inspect(made.name) is None
 
 
-async def test_neighbours_behind_the_gateway_are_at_the_address_of_the_network(world: World) -> None:
-    network = await world.provider.network(world.app)
+async def test_neighbours_behind_the_gateway_are_at_the_addresses_of_the_network(world: World) -> None:
+    first, second = [await world.provider.network(world.app, slot) for slot in (0, 1)]
+    assert first.address != second.address
+    assert first.subnet == second.subnet, "from where both are used"
     assert await world.has_network()
     api = await world.provider.deploy(spec_of(world, "api"))
-    web = await world.provider.deploy(spec_of(world, hosts=("api", "later")))
-    assert await world.found_at(web.name, "api") == await world.found_at(web.name, "later") == network.address
+    web = await world.provider.deploy(spec_of(world, hosts={"api": 0, "later": 0, "clash": 1}))
+    assert await world.found_at(web.name, "api") == await world.found_at(web.name, "later") == first.address
+    assert await world.found_at(web.name, "clash") == second.address
     assert await world.found_at(api.name, "web") == web.address
     assert await world.found_at(api.name, "later") is None
-    assert await world.restarted().network(world.app) == network
-    assert (await world.provider.deploy(spec_of(world, hosts=()))).id == web.id, "other hosts are no other spec"
+    assert [await world.restarted().network(world.app, slot) for slot in (0, 1)] == [first, second]
+    assert (await world.provider.deploy(spec_of(world, hosts={}))).id == web.id, "other hosts are no other spec"
 
 
 async def test_a_gateway_can_stand_beside_it(world: World) -> None:
@@ -246,9 +249,24 @@ async def test_a_gateway_can_stand_beside_it(world: World) -> None:
     assert world.provider.info.capabilities.gateway
 
 
+async def test_an_address_does_not_bring_back_a_network_that_is_gone(world: World) -> None:
+    await world.provider.network(world.app)
+    await world.provider.network(world.app, 1)
+    await world.provider.release(world.app, 1)
+    with pytest.raises(NotFound):
+        await world.provider.network(world.app, 1)
+    assert not await world.has_network()
+
+
+async def test_an_instance_finds_an_address_that_nobody_has_asked_for_yet(world: World) -> None:
+    web = await world.provider.deploy(spec_of(world, hosts={"clash": 2}))
+    network = await world.provider.network(world.app, 2)
+    assert await world.found_at(web.name, "clash") == network.address
+
+
 async def test_release_takes_the_network_and_the_named_volumes_only(world: World) -> None:
     volumes = (Volume(name="data", path="/data"), Volume(name="cache", path="/cache"))
-    made = await world.provider.deploy(spec_of(world, "db", volumes=volumes))
+    made = await world.provider.deploy(spec_of(world, "db", volumes=volumes, hosts={"clash": 1, "another": 3}))
     assert await world.has_network()
     await world.provider.remove(made.name, 1)
     assert await world.has_volume("db", "data")

@@ -5,17 +5,17 @@ forked from one that has imported it and nothing else. What it takes from its en
 """
 
 import json
-import multiprocessing
-import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from select import select
 from tempfile import TemporaryDirectory
 from typing import Any
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["iarnet.cli.main"])
+import psutil
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,23 @@ class Done:
 
 
 def iarnet(words: Sequence[str], environment: dict[str, str], directory: Path, timeout_s: float) -> Done:
-    """Nobody answers its questions, and it is ended with a `TimeoutError` when it takes too long."""
+    """One call at a time, whose questions nobody answers. It is killed when it takes longer than `timeout_s`."""
+    forking = _forking()
+    assert forking.stdin
+    assert forking.stdout
     with TemporaryDirectory(prefix="iarnet-said-") as folder:
-        said = Path(folder, "out"), Path(folder, "err")
-        process = _PROCESSES.Process(target=_called, args=(words, environment, directory, said))
-        process.start()
-        process.join(timeout_s)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise TimeoutError(f"iarnet {' '.join(words)}: more than {timeout_s:g} s\n{said[1].read_text()}")
-        return Done(process.exitcode, *(each.read_text() for each in said))
+        said = {stream: f"{folder}/{stream}" for stream in ("out", "err")}
+        asked = {"words": words, "environment": environment, "directory": str(directory), **said}
+        print(json.dumps(asked), file=forking.stdin, flush=True)
+        if not select([forking.stdout], [], [], timeout_s)[0]:
+            for call in psutil.Process(forking.pid).children():
+                call.kill()
+        code = int(forking.stdout.readline())
+        return Done(code, *(Path(file).read_text() for file in said.values()))
 
 
-def _called(words: Sequence[str], environment: dict[str, str], directory: Path, said: tuple[Path, Path]) -> None:
-    from iarnet.cli.main import main
-
-    for stream, file in enumerate(said, start=1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["iarnet", *words]
-    main()
+@cache
+def _forking() -> "subprocess.Popen[str]":
+    """It ends with its stdin, which is to say with us."""
+    program = Path(__file__).with_name("forking.py")
+    return subprocess.Popen([sys.executable, "-P", program], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -165,19 +165,27 @@ class NodeProcess:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def api(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return HTTP.request(method, f"{self.url}{path}", json=body, headers=headers)
+        return HTTP.request(method, f"{self.url}{path}", json=body, headers=self._headers)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
     def finished(self, answer: httpx.Response, within_s: float = 300.0) -> Any:
         """The progress of a run that was accepted, once it has ended."""
         assert answer.status_code == 202, answer.text
         follow = answer.json()["follow"]
-
-        def ended() -> Any:
-            progress = self.api("GET", follow).json()
-            return progress if progress["status"] != "running" else None
-
-        return until(ended, f"{follow} ends", within_s)
+        deadline = time.monotonic() + within_s
+        with HTTP.stream("GET", f"{self.url}{follow}/events", headers=self._headers) as told:
+            assert told.status_code == 200, told.read()
+            event = ""
+            for line in told.iter_lines():  # a comment at least, every 15 s
+                key, _, value = line.partition(": ")
+                if key == "data" and event == "done":
+                    return json.loads(value)["progress"]
+                event = value if key == "event" else event
+                assert time.monotonic() < deadline, f"not within {within_s:g} s: {follow} ends"
+        raise AssertionError(f"{follow} was not told to its end: {event}")
 
     def instances(self, app: str) -> dict[str, str]:
         """Name of each instance -> the engine's ID of its container."""

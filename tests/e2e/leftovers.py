@@ -19,7 +19,7 @@ def unaccounted(node: NodeProcess, app: str) -> list[str]:
     objects = [name for name in left(node.docker_url, app) if ":" not in name and name.lstrip("/") not in instances]
     network = f"iarnet-{app}"
     return [
-        *(name for name in objects if not (instances and name == network)),
+        *(name for name in objects if not (instances and name.partition(".")[0] == network)),
         *(f"lease {name}" for name in _column(node, "leases", "instance", app) if name not in instances),
         *(f"port {port}" for port in _column(node, "ports", "port", app) if not instances),
     ]

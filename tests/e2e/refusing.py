@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
-from tests.e2e.harness import NodeProcess
+from tests.e2e.harness import Done, NodeProcess
 
 
 def refused(running: NodeProcess, *words: str, code: str, status: int) -> dict[str, Any]:
     """Of a command: it has the code, a message and a next step, and the exit status that scripts rely on."""
-    done = running.cli("--json", *words)
+    return refusal(running.cli("--json", *words), code, status)
+
+
+def refusal(done: Done, code: str, status: int) -> dict[str, Any]:
     error: dict[str, Any] = json.loads(done.err.strip().splitlines()[-1])["error"]
     assert (error["code"], done.code) == (code, status), error
     assert error["message"], error

@@ -14,9 +14,9 @@ import pytest
 from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import SERVE, application, component, described, server, worker
 from tests.e2e.cut_engine import way_to
-from tests.e2e.harness import NodeProcess, node, until
+from tests.e2e.harness import Done, NodeProcess, node, until
 from tests.e2e.leftovers import unaccounted
-from tests.e2e.refusing import failure, refused
+from tests.e2e.refusing import failure, refusal, refused
 from tests.e2e.repository import repository
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -158,6 +158,11 @@ def test_docker_stops_in_the_middle(
             found: dict[str, object] = cut.api("GET", begun["follow"]).json()
             return found if found["status"] != "running" else {}
 
+        def retried() -> Done | None:
+            """The watch may be trying already to move what it has lost; then a retry has to wait its turn."""
+            done = cut.cli("--json", "retry", "cut")
+            return done if done.code != 5 else None
+
         failed = until(progress, "the change ends")
         assert failed["status"] == "failed"
         told = failed["failure"]
@@ -169,11 +174,11 @@ def test_docker_stops_in_the_middle(
         assert {web, "iarnet-cut-first-r1-0"} >= set(cut.instances("cut")) >= {"iarnet-cut-first-r1-0"}
         assert unaccounted(cut, "cut") == [], "what could not be undone is shown"
         until(lambda: states(cut) == {"unreachable"}, "the node knows")
-        assert "can't be reached" in refused(cut, "retry", "cut", code="NoRoom", status=1)["message"]
+        assert "can't be reached" in refusal(until(retried, "a retry has its turn"), "NoRoom", 1)["message"]
 
         way.restore()
         until(lambda: cut.cli("providers", "test", "local-docker").code == 0, "it is back")
-        # The watch may be healing what it has lost already; then a retry has to wait its turn.
+        # Now it may be healing.
         until(lambda: cut.cli("retry", "cut", "--detach").code in (0, 5), "somebody goes on")
         until(lambda: engine.containers(filters={"name": web, "status": "running"}), "the second one starts again")
         engine.exec_start(engine.exec_create(web, ["touch", "/tmp/go"])["Id"])

@@ -1,14 +1,20 @@
 """Traffic that never drops: instances are replaced, killed and mended while users ask."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
+import httpx
 import psutil
 import pytest
 
+from iarnet.gateway import process
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, described, server
 from tests.e2e.harness import NodeProcess, until
@@ -42,6 +48,44 @@ def published(node: NodeProcess, app: str, component: str = "web") -> int:
 def containers(engine: docker.APIClient, app: str) -> dict[str, str]:
     found = engine.containers(filters={"label": f"iarnet.app={app}"})
     return {each["Names"][0].lstrip("/"): each["Id"] for each in found}
+
+
+@dataclass
+class Rotation:
+    """When the gateway last sent something to an instance, or tried to, and when that was out of rotation."""
+
+    tried: float = 0.0
+    left: float = 0.0
+
+
+@contextmanager
+def rotation(node: NodeProcess, instance: str) -> Iterator[Rotation]:
+    seen = Rotation()
+    done = threading.Event()
+    admin = httpx.HTTPTransport(uds=str(process.place(node.data / "gateway").admin))
+
+    def look() -> None:
+        before = 0
+        with httpx.Client(transport=admin, base_url="http://envoy") as http:
+            while not done.wait(0.005):
+                found = http.get("/clusters", params={"format": "json"}).json()["cluster_statuses"]
+                hosts = [host for cluster in found for host in cluster.get("host_statuses", [])]
+                (host,) = (host for host in hosts if host.get("hostname") == instance)
+                if host["health_status"] != {"eds_health_status": "HEALTHY"}:
+                    seen.left = time.monotonic()
+                    return
+                stats = (stat for stat in host["stats"] if stat["name"] in ("rq_total", "cx_total"))
+                if (now := sum(int(stat.get("value", 0)) for stat in stats)) > before:
+                    seen.tried = time.monotonic()
+                before = now
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
 
 
 def envoy(node: NodeProcess) -> psutil.Process:
@@ -83,9 +127,13 @@ def test_a_killed_replica_costs_its_own_requests_only(
     running.ok("deploy", source.url, "--name", "two")
     with load(published(running, "two"), per_s=100) as users:
         until(lambda: users.count > 50, "users come")
-        engine.kill(containers(engine, "two")["iarnet-two-web-r1-1"])
-        seen = users.count
-        until(lambda: users.count > seen + 200, "users go on")
+        with rotation(running, "iarnet-two-web-r1-1") as dead:
+            killed, seen = time.monotonic(), users.count
+            engine.kill(containers(engine, "two")["iarnet-two-web-r1-1"])
+            until(lambda: users.count > seen + 200, "users go on")
+    assert dead.left, "it left the rotation"
+    print(f"\nkilled: last tried after {max(0.0, dead.tried - killed) * 1000:.0f} ms, out of rotation after", end=" ")
+    print(f"{(dead.left - killed) * 1000:.0f} ms, {len(users.failures)} requests failed")
     assert len(users.failures) <= 2, users.failures
 
 
@@ -116,3 +164,23 @@ def test_traffic_goes_on_without_the_node_and_its_envoy_comes_back(
     running.ok("deploy", "alone")
     with load(port) as users:
         until(lambda: users.answers.get("two", 0) > 0, "it still hears from the node")
+
+
+def test_what_users_ask_shows_in_the_status(running: NodeProcess, repositories: Path) -> None:
+    source = application(repositories / "seen", server(command=greeting("ok")))
+    running.ok("deploy", source.url, "--name", "seen")
+
+    def metrics() -> dict[str, Any]:
+        found: dict[str, Any] = running.api("GET", "/application/apps/seen").json()["metrics"]
+        return found
+
+    assert metrics()["responseTime"] is None, "nobody has asked yet"
+    with load(published(running, "seen")) as users:
+        found = until(lambda: metrics()["requestsPerSecond"] and metrics()["responseTime"] and metrics(), "it shows")
+        assert "/s " in running.ok("status", "seen").out
+    assert found["requestsPerSecond"] > 0
+    assert found["responseTime"] > 0
+    assert found["errorRate"] == 0
+    assert users.failures == []
+    counted = 'iarnet_requests_total{app="seen",component="web",code_class="2xx"}'
+    assert f"{counted} {users.count}" in running.api("GET", "/metrics").text.splitlines()

@@ -95,9 +95,9 @@ def test_what_hangs_is_restarted(
     running: NodeProcess, repositories: Path, engine: docker.APIClient, how: str
 ) -> None:
     app = f"hang-{how}"
-    before = deployed(
-        running, repositories, app, server(health="{path: /index.html, interval: 1s, timeout: 1s, start_period: 20s}")
-    )
+    # It is not yet known to be well when it begins to hang: until the end of its `start_period` it may be starting.
+    health = "{path: /index.html, interval: 1s, timeout: 1s, start_period: 5s}"
+    before = deployed(running, repositories, app, server(health=health))
     name = f"iarnet-{app}-web-r1-0"
     first = started(engine, name)
     until(lambda: httpx.get(running.address(app)).is_success, "it answers")
@@ -112,6 +112,8 @@ def test_what_hangs_is_restarted(
     told = until(lambda: kinds(running, app, "instance.restarted"), "the story says so")
     assert "stopped answering" in told[-1]["message"]
     assert httpx.get(running.address(app)).text == "ok\n"
+    journal = (running.data / "gateway" / "health.log").read_text().splitlines()
+    assert [line for line in journal if f'"{app}/web/' in line and "eject_unhealthy" in line], "the gateway found it"
 
 
 def test_a_crash_loop_is_given_up_and_said(

@@ -29,7 +29,8 @@ _GIT = GitSource(url="https://example.org/shop.git")
 
 
 class Replica:
-    """An HTTP application at `address`. `/slow` answers when `go` is set, an upgrade makes it echo."""
+    """An HTTP application at `address`. `/slow` answers when `go` is set, `/ill` with 500 while `ill` is, and an
+    upgrade makes it echo. `asked` counts requests other than health checks, of which `checks` has the heads."""
 
     def __init__(self, name: str, address: str, port: int) -> None:
         self.name = name
@@ -37,7 +38,9 @@ class Replica:
         self.port = port
         self.go = asyncio.Event()
         self.busy = asyncio.Event()
+        self.ill = False
         self.asked = 0
+        self.checks: list[bytes] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -50,6 +53,9 @@ class Replica:
             self._server.close()
             for writer in list(self._writers):
                 writer.transport.abort()
+            if not self.go.is_set():  # whoever waits for it goes as well
+                self.go.set()
+                self.go.clear()
             await self._server.wait_closed()
             self._server = None
 
@@ -57,7 +63,10 @@ class Replica:
         self._writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             while head := await reader.readuntil(b"\r\n\r\n"):
-                self.asked += 1
+                if b"user-agent: iarnet" in head.lower():
+                    self.checks.append(head)
+                else:
+                    self.asked += 1
                 if b"upgrade: websocket" in head.lower():
                     await self._upgraded(reader, writer)
                     break
@@ -65,7 +74,8 @@ class Replica:
                     self.busy.set()
                     await self.go.wait()
                 body = self.name.encode()
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+                status = b"500 Ill" if self.ill and head.startswith(b"GET /ill") else b"200 OK"
+                writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
                 await writer.drain()
         writer.close()
         self._writers.discard(writer)
@@ -122,6 +132,15 @@ class GatewayWorld:
             answer = await http.get("http://envoy/stats", params={"filter": f"^{re.escape(name)}$"})
         return int(answer.text.rpartition(":")[2] or 0)
 
+    async def tries(self) -> int:
+        """How often those who wait have tried to get through."""
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(self.where.admin))) as http:
+            found = (await http.get("http://envoy/clusters", params={"format": "json"})).json()
+        hosts = [host for cluster in found["cluster_statuses"] for host in cluster.get("host_statuses", [])]
+        places = [host for host in hosts if host["address"].get("socket_address", {}).get("port_value") == 0]
+        counts = [stat for place in places for stat in place["stats"] if stat["name"] == "cx_connect_fail"]
+        return sum(int(stat.get("value", 0)) for stat in counts)
+
     async def loads(self) -> dict[str, EndpointLoad]:
         return {load.instance: load for load in await self.gateway.loads()}
 
@@ -138,7 +157,15 @@ class GatewayWorld:
 
     def _gateway(self) -> EnvoyGateway:
         admin = Admin(self.where.admin)
-        return EnvoyGateway(self.store.traffic, PROVIDER, self.ads, admin, publish_address="127.0.0.1")
+        return EnvoyGateway(
+            self.store.traffic,
+            PROVIDER,
+            self.ads,
+            admin,
+            journal=self.where.journal,
+            access_log=self.where.access_log,
+            publish_address="127.0.0.1",
+        )
 
 
 @asynccontextmanager

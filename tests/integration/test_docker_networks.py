@@ -8,7 +8,9 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, ip_address
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,13 +18,17 @@ import pytest
 from iarnet.errors import NoRoom
 from iarnet.models.component import HealthCheck
 from iarnet.models.provider import ProviderInfo
+from iarnet.models.source import GitSource
+from iarnet.models.traffic import Service
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.network import candidates, network_name
 from iarnet.providers.docker.provider import DockerProvider
+from iarnet.store.open import open_store
 from tests.conftest import missing
 from tests.contract.docker_engine import engine_url, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
 from tests.integration.remote_engine import relay
+from workers.addresses import Addresses
 
 pytestmark = pytest.mark.docker
 
@@ -102,6 +108,61 @@ async def test_the_interfaces_here_are_nothing_to_an_engine_elsewhere(world: Doc
     assert not elsewhere.info.capabilities.gateway
 
 
+async def test_an_instance_reaches_every_address_of_its_app(world: DockerWorld) -> None:
+    """That of an empty network too, where no carrier is: the host takes what is for any address of its own."""
+    networks = [await world.provider.network(world.app, slot) for slot in (0, 1, 2)]
+    servers = [await asyncio.start_server(_greet, network.address, 0) for network in networks]
+    made = await world.provider.deploy(spec_of(world))
+    for network, server in zip(networks, servers, strict=True):
+        async with server:
+            said = await _said_at(world, made.name, network.address, server.sockets[0].getsockname()[1])
+        assert said == made.address, f"from {network.subnet} to {network.address}"
+
+
+async def test_an_address_that_was_removed_comes_back_as_it_was(world: DockerWorld) -> None:
+    """An engine removes an empty network with all that nobody uses (`docker system prune`)."""
+    made = await world.provider.deploy(spec_of(world))
+    before = await world.provider.network(world.app, 1)
+    await asyncio.to_thread(world.client.prune_networks, {"label": f"iarnet.app={world.app}"})
+    names = [n["Name"] for n in world.client.networks(names=[network_name(world.app)])]
+    assert names == [network_name(world.app)], "that of the instances is in use"
+    assert await world.restarted().network(world.app, 1) == before
+    assert (await world.provider.inspect(made.name)) == made
+
+
+async def test_the_node_keeps_the_addresses_of_what_is_served(world: DockerWorld, tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/iarnet.db", lambda: datetime.now(UTC))
+    await store.apps.create(world.app, GitSource(url="https://example.org/app"))
+    provider = world.provider
+    addresses = Addresses(provider, store.traffic)
+    await provider.network(world.app)
+    given = await provider.network(world.app, 1)
+    where = {"app": world.app, "provider_id": provider.info.id, **dict(given)}
+    served = Service(component="db", port=5432, protocol="tcp", slot=1, **where)
+    await store.traffic.serve(world.app, provider.info.id, [served])
+
+    further = network_name(world.app, 1)
+    world.client.remove_network(further)
+    await addresses.keep()
+    (network,) = world.client.networks(names=[further])
+    assert network["IPAM"]["Config"][0]["Gateway"] == given.address
+
+    await provider.release(world.app, 1)
+    await addresses.keep()
+    assert not await world.has_network(), "what was released on purpose stays away"
+    await store.aclose()
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+async def test_processes_at_once_make_an_address_once(world: DockerWorld, slot: int) -> None:
+    if slot:
+        await world.provider.network(world.app)
+    made = await asyncio.gather(*(world.restarted().network(world.app, slot) for _ in range(4)))
+    assert len({network.address for network in made}) == 1
+    named = world.client.networks(names=[network_name(world.app)])
+    assert len(named) == slot + 1
+
+
 @pytest.mark.parametrize("left", [False, True], ids=["free", "left"])
 async def test_processes_at_once_make_one_network(world: DockerWorld, left: bool) -> None:
     """The bridge that one of them makes is seen by the others before its network is."""
@@ -121,11 +182,24 @@ async def test_the_address_of_a_network_is_this_machines(world: DockerWorld) -> 
     assert network.address in addresses
     listening = await asyncio.start_server(lambda _, writer: writer.close(), network.address, 0)
     port = listening.sockets[0].getsockname()[1]
-    made = await world.provider.deploy(spec_of(world, hosts=("api",)))
+    made = await world.provider.deploy(spec_of(world, hosts={"api": 0}))
     async with listening:
         run = world.client.exec_create(made.name, ["nc", "-w", "5", "api", str(port)])
         await asyncio.to_thread(world.client.exec_start, run["Id"])
     assert world.client.exec_inspect(run["Id"])["ExitCode"] == 0
+
+
+async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """With the address of who connects."""
+    writer.write(writer.get_extra_info("peername")[0].encode())
+    writer.close()
+
+
+async def _said_at(world: DockerWorld, name: str, address: str, port: int) -> str:
+    """What an instance hears there."""
+    run = world.client.exec_create(name, ["nc", "-w", "5", address, str(port)])
+    heard: bytes = await asyncio.to_thread(world.client.exec_start, run["Id"])
+    return heard.decode()
 
 
 def _first_choice(world: DockerWorld) -> IPv4Network:

@@ -212,6 +212,6 @@ async def eventually_busy(world: GatewayWorld, name: str) -> None:
 
 async def eventually_tried_again(world: GatewayWorld, count: int) -> None:
     async def tried() -> bool:
-        return await world.counter(f"cluster.{world.service().name}.upstream_rq_retry") >= count
+        return await world.tries() >= count
 
     await eventually(tried)

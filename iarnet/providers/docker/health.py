@@ -1,8 +1,11 @@
 """Whether an engine can be used, and what it is."""
 
 import asyncio
+import os
 import platform
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -16,6 +19,10 @@ from iarnet.providers.docker.errors import unreachable
 from iarnet.providers.docker.interfaces import interfaces
 
 _WITHIN_S = 10.0
+_BIND_SERVICE = 10
+"""The bit of CAP_NET_BIND_SERVICE, as in capability.h of Linux."""
+
+_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
@@ -41,8 +48,22 @@ async def check(engine: Engine, *, gateway: bool) -> tuple[ProviderHealth, dict[
 
 def known(info: dict[str, Any], *, gateway: bool) -> dict[str, Any]:
     machine = info["Architecture"]
-    able = Capabilities(gpu="nvidia" in (info.get("Runtimes") or {}), gateway=gateway)
+    able = Capabilities(
+        gpu="nvidia" in (info.get("Runtimes") or {}), gateway=gateway, lowest_port=lowest_port() if gateway else 1
+    )
     return {"architecture": _ARCHITECTURES.get(machine, machine), "capabilities": able}
+
+
+def lowest_port() -> int:
+    """From which port on a program may listen that this one starts. Reads `/proc` (proc(5), capabilities(7)).
+
+    To a program that root starts the bounding set is given, to another's the ambient one.
+    """
+    given = "CapBnd" if os.geteuid() == 0 else "CapAmb"
+    found = re.search(rf"^{given}:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    if found and int(found[1], 16) >> _BIND_SERVICE & 1:
+        return 1
+    return int(_UNPRIVILEGED.read_text())
 
 
 def _down(error: IarnetError) -> ProviderHealth:

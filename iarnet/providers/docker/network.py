@@ -1,4 +1,4 @@
-"""One network per application, each with a small subnet of its own from the pool."""
+"""One network per application, with a small subnet of its own from the pool, and further addresses of the host."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from docker.types import IPAMConfig, IPAMPool
 
-from iarnet.errors import Conflict, NoRoom, ProviderError, SpecMismatch
+from iarnet.errors import Conflict, NoRoom, NotFound, ProviderError, SpecMismatch
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.docker.engine import Engine, or_none
 from iarnet.providers.docker.interfaces import interfaces
@@ -22,6 +22,16 @@ _log = structlog.get_logger(__name__)
 PREFIX = 26
 """61 addresses for instances; a pool of /16 has 1,024 such networks."""
 
+EMPTY = 30
+"""Of a network without instances, which is there for the host's address in it: no engine makes a smaller one."""
+
+_SHARE_OF_EMPTY = 16
+"""They begin in the last 1/16 of the pool, so that they don't break up the subnets that instances need."""
+
+_UNCHANGED = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+"""What the host sends from an address of an empty network keeps this address, also where the engine would take it for
+a new connection: an answer to a datagram that comes late."""
+
 _BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 """What an engine calls the interface of a network that it makes: by the first digits of the network's ID."""
 
@@ -29,21 +39,27 @@ _RACE_S = 2.0
 _RACE_POLL_S = 0.05
 
 
-def network_name(app: str) -> str:
-    return f"iarnet-{app}"
+def network_name(app: str, slot: int = 0) -> str:
+    return f"iarnet-{app}.{slot}" if slot else f"iarnet-{app}"
 
 
-def candidates(pool: str, app: str, taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
+def candidates(pool: str, app: str, taken: Iterable[IPv4Network], slot: int = 0) -> Iterator[IPv4Network]:
     """The subnets of `pool` that overlap none of `taken`, each once.
 
     They start at a place that the name decides: two that make the same network at once try the same subnet first, and
-    the engine lets only one of them have it.
+    the engine lets only one of them have it. So does one that makes it again.
     """
-    subnets = list(ip_network(pool).subnets(new_prefix=PREFIX))
-    first = int.from_bytes(hashlib.sha256(app.encode()).digest()[:4]) % len(subnets)
+    prefix = EMPTY if slot else PREFIX
+    whole = IPv4Network(pool)
+    count = 1 << (prefix - whole.prefixlen)
+    among = max(1, count // _SHARE_OF_EMPTY) if slot else count
+    name = f"{app}.{slot}" if slot else app
+    first = count - among + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % among
     occupied = list(taken)
-    for subnet in subnets[first:] + subnets[:first]:
-        if isinstance(subnet, IPv4Network) and not any(subnet.overlaps(t) for t in occupied):
+    for place in range(first, first + count):
+        address = int(whole.network_address) + (place % count << (32 - prefix))
+        subnet = IPv4Network((address, prefix))
+        if not any(subnet.overlaps(t) for t in occupied):
             yield subnet
 
 
@@ -55,32 +71,52 @@ class Networks:
         self._owner = owner
         self._pool = pool
 
-    async def ensure(self, app: str) -> AppNetwork:
-        """Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool is used up."""
-        name = network_name(app)
+    async def ensure(self, app: str, slot: int = 0) -> AppNetwork:
+        """Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool is used up, and
+        `NotFound` for a further slot of an app that has no network.
+
+        The address of a further slot is that of an empty network. Instances reach it: the host takes what is for any
+        of its addresses, whichever bridge it comes from.
+        """
+        if not slot:
+            return await self._ensured(app, 0)
+        home = await self._found(network_name(app))
+        if home is None:
+            raise NotFound(
+                f"There is no network {network_name(app)}", where=self._engine.connection.url, hint="make it first"
+            )
+        return AppNetwork(address=(await self._ensured(app, slot)).address, subnet=home.subnet)
+
+    async def _ensured(self, app: str, slot: int) -> AppNetwork:
+        name = network_name(app, slot)
         if there := await self._found(name):
             return there
         bridges, others = await self._interfaces()
         taken = [*others, *await self._taken()]
         # A bridge without a network was left by another engine, or it is the first that shows of a network which
         # somebody is just making, perhaps this one. If it is none of this name after a wait, it is passed over.
-        wanted = next(candidates(self._pool, app, taken), None)
+        wanted = next(candidates(self._pool, app, taken, slot), None)
         if wanted and any(wanted.overlaps(b) for b in bridges) and (there := await self._appears(name)):
             return there
-        for subnet in candidates(self._pool, app, [*taken, *bridges]):
-            if made := await self._create(app, name, subnet) or await self._appears(name):
+        for subnet in candidates(self._pool, app, [*taken, *bridges], slot):
+            if made := await self._create(app, slot, subnet) or await self._appears(name):
                 return made
         raise NoRoom(
-            f"No subnet is left in {self._pool} for the network of {app}",
+            f"No subnet is left in {self._pool} for the network {name}",
             where=self._engine.connection.url,
             hint="remove networks that nobody uses, or set `docker.network_pool` to a larger range that is free",
         )
 
     async def remove(self, app: str) -> None:
-        """Nothing there is fine. Raises `Conflict` while instances are on it."""
+        """With its further addresses. Nothing there is fine. Raises `Conflict` while instances are on it."""
         name = network_name(app)
-        if not await self._found(name):
-            return
+        await self._found(name)
+        mine = {"name": name, "label": f"{OWNER}={self._owner}"}
+        named = [each["Name"] for each in await self._engine.ask(lambda c: c.networks(filters=mine))]
+        for each in sorted(n for n in named if n == name or n.startswith(f"{name}.")):
+            await self._remove(each)
+
+    async def _remove(self, name: str) -> None:
         try:
             await or_none(self._engine.call(lambda c: c.remove_network(name)))
         except ProviderError as e:
@@ -118,14 +154,16 @@ class Networks:
                 return there
         return None
 
-    async def _create(self, app: str, name: str, subnet: IPv4Network) -> AppNetwork | None:
+    async def _create(self, app: str, slot: int, subnet: IPv4Network) -> AppNetwork | None:
         """None when somebody else has the name or the subnet meanwhile."""
         made = AppNetwork(address=str(subnet[1]), subnet=str(subnet))
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=made.subnet, gateway=made.address)])
         labels = {OWNER: self._owner, APP: app}
+        options = _UNCHANGED if slot else None
+        name = network_name(app, slot)
         try:
             await self._engine.call(
-                lambda c: c.create_network(name, "bridge", ipam=ipam, labels=labels, check_duplicate=True)
+                lambda c: c.create_network(name, "bridge", options, ipam, labels=labels, check_duplicate=True)
             )
         except (Conflict, ProviderError) as e:
             if isinstance(e, Conflict) or "overlap" in e.message.lower():

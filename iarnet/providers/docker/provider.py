@@ -101,9 +101,9 @@ class DockerProvider:
             await self._epochs.admit(spec.app, spec.epoch)
             return await self._adopt(spec) or await self._make(spec)
 
-    async def network(self, app: str) -> AppNetwork:
+    async def network(self, app: str, slot: int = 0) -> AppNetwork:
         async with self._lock(f"network of {app}"):
-            return await self._networks.ensure(app)
+            return await self._networks.ensure(app, slot)
 
     async def remove(self, name: str, epoch: int) -> None:
         async with self._lock(name):
@@ -192,13 +192,14 @@ class DockerProvider:
             return None
 
     async def _make(self, spec: InstanceSpec) -> Instance:
-        network = await self.network(spec.app)
+        slots = sorted({0, *spec.hosts.values()})
+        addresses = {slot: (await self.network(spec.app, slot)).address for slot in slots}
         await self._volumes.ensure(spec)
         body = container(
             spec,
             await self._env(spec),
             network=network_name(spec.app),
-            address=network.address,
+            addresses=addresses,
             publish_address=self._publish_address,
         )
         try:

@@ -1,5 +1,6 @@
 """An `InstanceSpec` as what the Docker engine wants, and what it says as an `Instance`. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -56,11 +57,11 @@ def volume_labels(owner: str, app: str, component: str) -> dict[str, str]:
 
 
 def container(
-    spec: InstanceSpec, env: dict[str, str], *, network: str, address: str, publish_address: str
+    spec: InstanceSpec, env: dict[str, str], *, network: str, addresses: Mapping[int, str], publish_address: str
 ) -> dict[str, Any]:
     """The body of `POST /containers/create`. What is not given stays the image's.
 
-    `address`: the host's in `network`.
+    `addresses`: where the gateway is for the app, by slot.
     """
     body: dict[str, Any] = {
         "Image": spec.image,
@@ -72,7 +73,7 @@ def container(
         "ExposedPorts": {_key(p): {} for p in spec.ports},
         "Labels": labels(spec),
         "StopTimeout": STOP_S,
-        "HostConfig": _host_config(spec, network, address, publish_address),
+        "HostConfig": _host_config(spec, network, addresses, publish_address),
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": list(spec.aliases)}}},
     }
     return {key: value for key, value in body.items() if value is not None}
@@ -111,11 +112,13 @@ def gone(attributes: dict[str, str], provider_id: str, *, id: str, state: Instan
     )
 
 
-def _host_config(spec: InstanceSpec, network: str, address: str, publish_address: str) -> dict[str, Any]:
+def _host_config(
+    spec: InstanceSpec, network: str, addresses: Mapping[int, str], publish_address: str
+) -> dict[str, Any]:
     memory = spec.resources.memory_bytes
     return {
         "NetworkMode": network,
-        "ExtraHosts": [f"{name}:{address}" for name in spec.hosts],
+        "ExtraHosts": [f"{name}:{addresses[slot]}" for name, slot in spec.hosts.items()],
         "PortBindings": {
             _key(p): [{"HostIp": publish_address, "HostPort": str(p.host_port)}] for p in spec.ports if p.host_port
         },

@@ -1,6 +1,5 @@
 """Every test here runs on SQLite and on a real PostgreSQL."""
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from tests.contract.postgres import cluster, execute
+from tests.contract.postgres import cluster, empty
 from tests.contract.store.values import Watch
 
 
@@ -23,22 +22,14 @@ def postgres() -> Iterator[str]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def numbers() -> Iterator[int]:
-    return itertools.count(1)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, numbers: Iterator[int]) -> Iterator[str]:
-    """An empty database of its own for each test."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database for each test."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/iarnet.db"
-        return
+        return f"sqlite:///{tmp_path}/iarnet.db"
     server: str = request.getfixturevalue("postgres")
-    name = f"test{next(numbers)}"
-    execute(server, f"CREATE DATABASE {name}")
-    yield f"{server}/{name}"
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    empty(server)
+    return f"{server}/postgres"
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from iarnet.errors import GatewayError, GatewayRefused
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service
+from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service, ServiceTraffic
 from iarnet.store.base import Store
 
 
@@ -18,6 +18,7 @@ class RecordingGateway:
         self.busy: list[EndpointLoad] = []
         self.routes: list[Route] = []
         self.endpoints: list[Endpoint] = []
+        self.counted: list[ServiceTraffic] = []
         self.drained: list[tuple[str, float]] = []
 
     async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
@@ -38,6 +39,13 @@ class RecordingGateway:
     async def loads(self) -> list[EndpointLoad]:
         self._check()
         return self.busy
+
+    async def checks(self) -> dict[str, bool]:
+        return {}
+
+    async def traffic(self, app: str = "") -> list[ServiceTraffic]:
+        self._check()
+        return [t for t in self.counted if app in ("", t.app)]
 
     async def refresh(self) -> None:
         self._check()

@@ -73,6 +73,7 @@ async def test_application(client: httpx.AsyncClient) -> None:
             "db": {"type": "database", "status": "error", "provider_id": "memory"},
         },
         "dag": {"components": ANALYSED, "edges": [{"from": "web", "to": "db", "type": "database"}]},
+        "metrics": {"requestsPerSecond": None, "responseTime": None, "errorRate": None},
     }
 
 

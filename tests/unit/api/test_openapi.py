@@ -18,6 +18,7 @@ DOCUMENTED = {
     "/communication/routes": {"get", "post"},
     "/communication/routes/{route_id}": {"put", "delete"},
     "/api/health": {"get"},
+    "/metrics": {"get"},
 }
 VERBS = ("deploy", "stop", "start", "retry", "fork", "rollback", "scale", "restart", "cancel")
 STARTING = {f"/api/v1/apps/{{app}}/{verb}" for verb in VERBS} | {"/application/apps/{app}/deploy-components"}

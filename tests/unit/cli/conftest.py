@@ -32,7 +32,7 @@ from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.source import GitSource, Source
-from iarnet.models.traffic import Endpoint, EndpointLoad, Service
+from iarnet.models.traffic import Endpoint, EndpointLoad, RecentTraffic, Service, ServiceTraffic
 from iarnet.providers.base import Provider
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
@@ -148,6 +148,8 @@ def _api(client: Client, store: Store):
     connected = Connected()
     gateway = RecordingGateway(store)
     gateway.busy = [EndpointLoad(instance="iarnet-shop-web-r1-0", connections=3, requests=2, requests_total=1234)]
+    recent = RecentTraffic(over_s=50, requests_per_s=12.5, error_share=0.004, mean_s=0.0082, p95_s=0.0204)
+    gateway.counted = [ServiceTraffic(app="shop", component="web", recent=recent)]
     return create_app(
         Services(
             store=store,

@@ -208,6 +208,8 @@ def test_status_apps_plan_and_why_for_people(call):
     assert "https://example.org/shop.git" in call("apps", "ls").stdout
     status = call("status", "shop").stdout
     assert all(word in status for word in ("shop", "web", "0/1"))
+    assert all(word in status for word in ("requests", "12.5/s", "0.4%", "8.2 ms", "20 ms"))
+    assert "requests" not in call("status", "idle").stdout
     assert "r1" in call("status", "shop", "--revisions").stdout
     assert "shop.1" in call("status", "shop", "--deployments").stdout
     plan = call("plan", "shop", "--set", "web.replicas=2").stdout

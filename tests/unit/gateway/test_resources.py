@@ -27,7 +27,7 @@ def route(id: str = "r", *to: Backend, **more: Any) -> Route:
     return Route(**{"id": id, "app": "shop", "component": "api", "to": to or (Backend(component="api"),), **more})
 
 
-def hosts(found: Resources, cluster: str) -> list[tuple[str, int, int, int]]:
+def hosts(found: Resources, cluster: str, priority: int = 0) -> list[tuple[str, int, int, int]]:
     """Address, port, health and weight of each."""
     return [
         (
@@ -36,8 +36,9 @@ def hosts(found: Resources, cluster: str) -> list[tuple[str, int, int, int]]:
             host.health_status,
             host.load_balancing_weight.value,
         )
-        for locality in found[ENDPOINTS][cluster].endpoints
-        for host in locality.lb_endpoints
+        for group in found[ENDPOINTS][cluster].endpoints
+        if group.priority == priority
+        for host in group.lb_endpoints
     ]
 
 
@@ -114,20 +115,21 @@ def test_endpoints_have_the_port_of_the_service_and_the_health_of_their_state() 
     assert hosts(found, "shop/db/5432/tcp") == [("127.0.1.5", 5432, HEALTHY, 100)]
 
 
-def test_a_held_endpoint_without_an_active_one_gives_a_place_to_wait_at() -> None:
-    given = (service(), endpoint(address="127.0.1.1", state="held"), endpoint(address="127.0.1.2", state="draining"))
-    found = hosts(of(*given), "shop/api/8080/tcp")
-    waiting = [host for host in found if host[2] == HEALTHY]
-    assert {port for _, port, _, _ in waiting} == {0}
-    assert len(waiting) > len(found) / 2  # outlier detection takes out half of all
-    more = hosts(of(*given, endpoint(address="127.0.1.3")), "shop/api/8080/tcp")
-    assert [host for host in more if host[2] == HEALTHY] == [("127.0.1.3", 8080, HEALTHY, 100)]
+@pytest.mark.parametrize("successor", [(), (endpoint(address="127.0.1.3"),), (endpoint(address="127.0.1.1"),)])
+def test_a_held_endpoint_gives_places_to_wait_at_while_nobody_else_is_well(successor: tuple[Endpoint, ...]) -> None:
+    given = (service(), endpoint(address="127.0.1.1", instance="old", state="held"), endpoint(address="127.0.1.2"))
+    found = of(*given, *successor)
+    waiting = hosts(found, "shop/api/8080/tcp", priority=1)
+    assert {(port, health) for _, port, health, _ in waiting} == {(0, HEALTHY)}
+    assert len(waiting) > len(hosts(found, "shop/api/8080/tcp"))  # outlier detection takes out half of all
+    assert found[ENDPOINTS]["shop/api/8080/tcp"].policy.overprovisioning_factor.value >= 100 * 10_000
 
 
 @pytest.mark.parametrize("state", ["suspended", "draining"])
 def test_without_a_held_one_nothing_waits(state: str) -> None:
     found = hosts(of(service(), endpoint(state=state)), "shop/api/8080/tcp")
     assert [health for _, _, health, _ in found] == [UNHEALTHY if state == "suspended" else DRAINING]
+    assert hosts(of(service(), endpoint(state=state)), "shop/api/8080/tcp", priority=1) == []
     assert hosts(of(service()), "shop/api/8080/tcp") == []
 
 

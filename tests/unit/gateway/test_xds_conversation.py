@@ -12,20 +12,24 @@ from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 C, L = "shop/api", "shop/listener"
 
 
-def wanted(change: str = "", *, kind: str = "") -> Items:
-    """A cluster behind a listener. The resource of this `kind` has the `change`."""
+def wanted(change: str = "", *, kind: str = "", check: int = 0) -> Items:
+    """A cluster behind a listener. The resource of this `kind` has the `change`; `check` seconds between checks."""
 
     def text(of: str) -> str:
         return change if of == kind else ""
 
     return items(
         {
-            CLUSTER: {C: Cluster(name=C, alt_stat_name=text(CLUSTER))},
+            CLUSTER: {C: Cluster(name=C, alt_stat_name=text(CLUSTER), health_checks=_checks(check))},
             ENDPOINTS: {C: ClusterLoadAssignment(cluster_name=C + text(ENDPOINTS))},
             LISTENER: {L: Listener(name=L, stat_prefix=text(LISTENER))},
             ROUTES: {L: RouteConfiguration(name=L + text(ROUTES))},
         }
     )
+
+
+def _checks(interval_s: int) -> list[dict[str, object]]:
+    return [{"interval": {"seconds": interval_s}, "tcp_health_check": {}}] if interval_s else []
 
 
 class EnvoySide:
@@ -45,6 +49,11 @@ class EnvoySide:
                 type_url=kind, resource_names_subscribe=names, initial_resource_versions=versions or {}
             )
         )
+
+    def refuse(self, response: DeltaDiscoveryResponse) -> None:
+        request = DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+        request.error_detail.message = "no"
+        self.talk.hear(request)
 
     def accept(self, response: DeltaDiscoveryResponse) -> None:
         self.talk.hear(DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce))
@@ -201,3 +210,88 @@ def test_other_types_are_no_concern_of_ours() -> None:
     talk = Conversation()
     secrets = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
     assert talk.hear(DeltaDiscoveryRequest(type_url=secrets)).apps == set()
+
+
+def checked_in(response: DeltaDiscoveryResponse | None) -> list[int]:
+    """Seconds between the checks of the cluster that it carries."""
+    assert response is not None
+    (resource,) = response.resources
+    cluster = Cluster()
+    assert resource.resource.Unpack(cluster)
+    return [check.interval.seconds for check in cluster.health_checks]
+
+
+def opened(envoy: EnvoySide, goal: Items) -> DeltaDiscoveryResponse:
+    """What comes once a new cluster is in use without its check, and not accepted yet."""
+    first = envoy.talk.next("shop", goal)
+    assert checked_in(first) == []
+    assert first is not None
+    envoy.accept(first)
+    envoy.ask(ENDPOINTS, C)
+    for _ in range(3):
+        response = envoy.talk.next("shop", goal)
+        assert response is not None
+        if response.type_url == LISTENER:
+            envoy.ask(ROUTES, L)
+        envoy.accept(response)
+    whole = envoy.talk.next("shop", goal)
+    assert whole is not None
+    assert whole.type_url == CLUSTER
+    return whole
+
+
+def test_a_new_cluster_is_used_before_its_endpoints_have_been_asked() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    goal = wanted(check=1)
+    whole = opened(envoy, goal)
+    assert checked_in(whole) == [1]
+    endpoints = talk.next("shop", goal)
+    assert endpoints is not None
+    assert endpoints.type_url == ENDPOINTS
+    envoy.accept(endpoints)
+    assert talk.complete("shop", goal), "nothing waits until Envoy has asked them all"
+    assert talk.next("shop", goal) is None
+    envoy.accept(whole)
+    assert talk.next("shop", goal) is None
+
+
+def test_a_change_goes_out_while_endpoints_are_asked() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    whole = opened(envoy, wanted(check=1))
+    goal = wanted("x", kind=LISTENER, check=1)
+    heard = envoy.take(goal)
+    assert [kind for kind, _, _ in heard] == [ENDPOINTS, LISTENER]
+    envoy.accept(whole)
+    assert talk.complete("shop", goal)
+    assert talk.next("shop", goal) is None
+
+
+def test_a_cluster_that_is_there_gets_its_new_check_in_one_step() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    envoy.take(wanted())
+    assert checked_in(talk.next("shop", wanted(check=2))) == [2]
+
+
+def test_an_envoy_that_connects_again_gets_only_the_check_that_it_lacks() -> None:
+    goal = wanted(check=1)
+    lacking = versions_of(goal)
+    first = goal[CLUSTER][C].first
+    assert first is not None
+    lacking[CLUSTER][C] = first.version
+    heard = EnvoySide(Conversation(), lacking).take(goal)
+    assert [kind for kind, _, _ in heard] == [CLUSTER, ENDPOINTS]
+    assert EnvoySide(Conversation(), versions_of(goal)).take(goal) == []
+
+
+def test_a_check_that_is_refused_leaves_the_cluster_as_it_was() -> None:
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    goal = wanted(check=1)
+    envoy.refuse(opened(envoy, goal))
+    assert [kind for kind, _, _ in envoy.take(goal)] == [ENDPOINTS]
+    assert talk.complete("shop", goal)
+    changed = wanted("x", kind=ENDPOINTS, check=1)
+    assert [kind for kind, _, _ in envoy.take(changed)] == [ENDPOINTS]

@@ -53,6 +53,16 @@ def op(operations: tuple[Operation, ...], id: str) -> Operation:
     return next(o for o in operations if o.id == id)
 
 
+def test_who_needs_what_has_another_address_now_is_replaced_although_it_is_the_same() -> None:
+    old, new = spec("web", 1), spec("web", 2)
+    done = running(spec("migrate", kind="job"), state="exited", exit_code=0)
+    wanted = [Wanted(new, "p"), Wanted(spec("migrate", 2, kind="job"), "p")]
+    operations, kept = diff(World(wanted=wanted, actual=[running(old), done], renewed={"web", "migrate"}))
+    assert ids(operations) == ["deploy.web.0", f"remove.{old.name}"]
+    assert op(operations, "deploy.web.0").reason == "what it needs has another address"
+    assert [k.instance for k in kept] == [done.name], "what is done is not done again"
+
+
 def test_unchanged_instances_stay_whatever_revision_made_them() -> None:
     old, new = spec("web", 1), spec("web", 2)
     operations, kept = diff(World(wanted=[Wanted(new, "p")], actual=[running(old)]))

@@ -24,6 +24,22 @@ def test_what_is_taken_is_passed_over_and_the_rest_stays_in_order() -> None:
     assert list(candidates(POOL, "shop", [free[0], free[2]])) == [free[1], free[3]]
 
 
+def test_a_network_without_instances_leaves_room_for_those_with_some() -> None:
+    pool = "10.210.0.0/16"
+    found = [next(candidates(pool, str(app), [], slot)) for app in range(100) for slot in (1, 2)]
+    assert {subnet.prefixlen for subnet in found} == {30}
+    assert len(set(found)) > 150, "the order is the name's and the slot's"
+    assert all(subnet.subnet_of(IPv4Network("10.210.240.0/20")) for subnet in found)
+    assert len(list(candidates(pool, "shop", found))) >= 1024 - 64
+
+
+def test_a_network_without_instances_gets_what_is_left() -> None:
+    with_instances = list(candidates(POOL, "shop", []))
+    assert set(candidates(POOL, "shop", with_instances[1:], 1)) == set(with_instances[0].subnets(new_prefix=30))
+    assert list(candidates(POOL, "shop", with_instances, 1)) == []
+    assert len(set(candidates("10.210.0.0/26", "shop", [], 15))) == 16
+
+
 def test_smaller_and_larger_subnets_take_what_they_overlap() -> None:
     smaller, larger = IPv4Network("10.210.0.4/30"), IPv4Network("10.210.0.128/25")
     assert list(candidates(POOL, "shop", [smaller, larger])) == [IPv4Network("10.210.0.64/26")]

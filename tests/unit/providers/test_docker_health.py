@@ -1,7 +1,11 @@
 """What an engine can do, as its provider learns it: here from a server that answers as one."""
 
+import os
 import platform
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +19,7 @@ from fastapi.responses import JSONResponse
 from iarnet.models.component import EnvVar
 from iarnet.models.provider import Capabilities
 from iarnet.providers.registry import DockerOptions, ProviderRegistry
+from tests.conftest import missing
 
 HERE = "127.0.0.1"
 ELSEWHERE = "203.0.113.1"
@@ -96,3 +101,45 @@ async def _capabilities(url: str, *, gateway: bool) -> Capabilities:
     assert provider is not None
     await registry.aclose()
     return provider.info.capabilities
+
+
+_BINDS = """
+import socket, subprocess, sys
+from iarnet.providers.docker.health import lowest_port
+child = "import socket; socket.socket().bind(('127.0.0.1', {}))"
+for port in (lowest_port() - 1, lowest_port()):
+    ended = subprocess.run([sys.executable, "-c", child.format(port)], stderr=subprocess.DEVNULL)
+    print(port, ended.returncode == 0)
+"""
+"""What a child may listen on: the port that is said to be the first, and the one before."""
+
+
+def _with(*rights: str) -> tuple[str, str]:
+    given = ",".join(f"+{right}" for right in rights)
+    return f"--inh-caps={given}", f"--ambient-caps={given}"
+
+
+_NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+@pytest.mark.parametrize(
+    ("who", "privileged"),
+    [
+        pytest.param((), True, id="root"),
+        pytest.param(("--bounding-set=-net_bind_service",), False, id="root without the right"),
+        # With the right to read the interpreter where only root may.
+        pytest.param((*_NOBODY, *_with("dac_override")), False, id="another user"),
+        pytest.param((*_NOBODY, *_with("dac_override", "net_bind_service")), True, id="another user with the right"),
+    ],
+)
+def test_the_lowest_port_is_the_first_that_a_child_can_have(who: tuple[str, ...], privileged: bool) -> None:
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        missing("the right to become another user (root, with util-linux)")
+    said = subprocess.run(
+        ["setpriv", *who, sys.executable, "-c", _BINDS], check=True, capture_output=True, text=True
+    ).stdout.split()
+    before, _, lowest, usable = said
+    assert usable == "True"
+    assert (lowest == "1") is privileged
+    # Port 0 stands for any that is free.
+    assert said[1] == str(before == "0")

@@ -1,0 +1,75 @@
+"""`python -m bench [ROW ...] [--scale S]`: measure, and print the table. See bench/README.md."""
+
+import argparse
+import asyncio
+import os
+import platform
+import signal
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from bench.apps import apps
+from bench.changes import changes
+from bench.failures import envoy_killed, instance_killed, node_killed
+from bench.idle import idle
+from bench.options import Options
+from bench.programs import LoadProgram, load_program
+from bench.replacing import replacing
+from bench.report import Figure, table
+from bench.throughput import throughput
+
+Row = Callable[[LoadProgram, Path, Options], Awaitable[list[Figure]]]
+
+ROWS: dict[str, Row] = {
+    "throughput": throughput,
+    "changes": changes,
+    "instance": instance_killed,
+    "envoy": envoy_killed,
+    "node": node_killed,
+    "idle": idle,
+    "apps": apps,
+    "replacing": replacing,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; default: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full size; 0.05 is a quick look")
+    given = parser.parse_args()
+    if unknown := set(given.rows) - ROWS.keys():
+        parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    print(asyncio.run(until_told(measure(given.rows or list(ROWS), Options(given.scale)))))
+
+
+async def until_told(work: Coroutine[Any, Any, str]) -> str:
+    """SIGTERM ends it as Ctrl-C does, so that nothing of it stays."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return "ended early"
+
+
+async def measure(rows: list[str], options: Options) -> str:
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="iarnet-bench-") as folder:
+        program = await load_program(Path(folder))
+        for row in rows:
+            print(f"{row} …  (load average {os.getloadavg()[0]:.1f})", flush=True)
+            place = Path(folder) / row
+            place.mkdir()
+            began = time.monotonic()
+            found = await ROWS[row](program, place, options)
+            print(f"{table(found)}\n  {time.monotonic() - began:.0f} s", flush=True)  # a later row may fail
+            figures += found
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"\n{machine}, load average at the end {os.getloadavg()[0]:.1f}\n\n{table(figures)}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+module iarnet/bench/load
+
+go 1.19
