@@ -67,49 +67,82 @@ func (c *client) exchange() (body []byte, keep bool, err error) {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return nil, false, err
 	}
-	status, length, keep, err := readHead(c.reader)
+	head, err := readHead(c.reader)
 	if err != nil {
 		return nil, false, err
 	}
-	body = make([]byte, length)
-	if _, err := io.ReadFull(c.reader, body); err != nil {
+	if body, err = readBody(c.reader, head); err != nil {
 		return nil, false, err
 	}
-	if status != 200 {
-		return nil, keep, fmt.Errorf("status %d: %.80s", status, body)
+	if head.status != 200 {
+		return nil, head.keep, fmt.Errorf("status %d: %.80s", head.status, body)
 	}
-	return body, keep, nil
+	return body, head.keep, nil
 }
 
-// readHead reads a response up to its body, which must have a length.
-func readHead(reader *bufio.Reader) (status, length int, keep bool, err error) {
+type head struct {
+	status, length int
+	chunked, keep  bool
+}
+
+// readHead reads a response up to its body, which must have a length or come in chunks.
+func readHead(reader *bufio.Reader) (found head, err error) {
 	line, err := reader.ReadSlice('\n')
 	if err != nil {
-		return 0, 0, false, err
+		return found, err
 	}
 	if len(line) < 12 {
-		return 0, 0, false, errors.New("no HTTP")
+		return found, errors.New("no HTTP")
 	}
-	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return 0, 0, false, errors.New("no HTTP")
+	if found.status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return found, errors.New("no HTTP")
 	}
-	keep = true
+	found.keep = true
 	for {
 		if line, err = reader.ReadSlice('\n'); err != nil {
-			return 0, 0, false, err
+			return found, err
 		}
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
-			return status, length, keep, nil
+			return found, nil
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		switch value = bytes.TrimSpace(value); {
 		case bytes.EqualFold(name, []byte("content-length")):
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return 0, 0, false, err
+			if found.length, err = strconv.Atoi(string(value)); err != nil {
+				return found, err
 			}
+		case bytes.EqualFold(name, []byte("transfer-encoding")):
+			found.chunked = bytes.EqualFold(value, []byte("chunked"))
 		case bytes.EqualFold(name, []byte("connection")) && bytes.EqualFold(value, []byte("close")):
-			keep = false
+			found.keep = false
 		}
 	}
+}
+
+func readBody(reader *bufio.Reader, head head) (body []byte, err error) {
+	if !head.chunked {
+		return readExactly(reader, head.length)
+	}
+	for {
+		line, err := reader.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		length, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 16, 32)
+		if err != nil {
+			return nil, err
+		}
+		chunk, err := readExactly(reader, int(length)+2) // and the end of its line
+		if err != nil || length == 0 {
+			return body, err
+		}
+		body = append(body, chunk[:length]...)
+	}
+}
+
+func readExactly(reader *bufio.Reader, length int) ([]byte, error) {
+	body := make([]byte, length)
+	_, err := io.ReadFull(reader, body)
+	return body, err
 }

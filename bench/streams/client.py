@@ -19,21 +19,25 @@ STREAMS = 5
 LIFE_S = 3.0
 PAUSE_S = 0.1
 PATIENCE_S = 20.0
+KEPT = 10
 
 
 class Seen:
-    """`done` counts by kind of address; a line of `broken` has the time, the address and what happened."""
+    """Counts by kind of address, and of what is broken the first, with the time and what happened."""
 
     def __init__(self) -> None:
         self.done = {"http": 0, "ws": 0, "grpc": 0}
-        self.broken: list[str] = []
+        self.broken = dict(self.done)
+        self.first: list[str] = []
 
     async def one(self, address: str, use: Callable[[str], Awaitable[None]]) -> None:
         began = time.time()
         try:
             await use(address)
         except Exception as error:  # whatever it is, a user has noticed
-            self.broken.append(f"{began:.3f} {address} after {time.time() - began:.2f} s: {error!r}")
+            self.broken[urlsplit(address).scheme] += 1
+            if len(self.first) < KEPT:
+                self.first.append(f"{began:.3f} {address} after {time.time() - began:.2f} s: {error!r:.300}")
         else:
             self.done[urlsplit(address).scheme] += 1
 
@@ -50,7 +54,7 @@ async def main(addresses: list[str]) -> None:
                     group.create_task(_talk(seen, address, use))
         while True:
             await asyncio.sleep(1)
-            print(json.dumps({"done": seen.done, "broken": seen.broken}), flush=True)
+            print(json.dumps(vars(seen)), flush=True)
 
 
 async def _ask(seen: Seen, address: str) -> None:

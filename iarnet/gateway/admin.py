@@ -57,7 +57,7 @@ class Admin:
         return {
             Checked(cluster, host["address"]["socket_address"]["address"])
             for cluster, host in await self._hosts()
-            if host.get("health_status", {}).get("failed_active_health_check")
+            if _is_silent(host.get("health_status", {}))
         }
 
     async def stats(self, pattern: str) -> str:
@@ -93,6 +93,11 @@ def _no_answer(error: Exception) -> GatewayUnavailable:
     return GatewayUnavailable(
         f"Envoy's admin socket does not answer: {error!r}", hint="Envoy's log says more; try again."
     )
+
+
+def _is_silent(health: Mapping[str, Any]) -> bool:
+    """One that has not been asked yet counts as failed, too."""
+    return bool(health.get("failed_active_health_check")) and not health.get("pending_active_hc")
 
 
 def _load(instance: str, host: Mapping[str, Any]) -> EndpointLoad:

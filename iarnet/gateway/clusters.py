@@ -93,6 +93,8 @@ def cluster(name: str, *, http: bool, check: HealthCheck | None = None, journal:
             "healthy_panic_threshold": {"value": 0},
             # By default a change of health reaches the threads that carry the traffic up to a second later.
             "update_merge_window": timedelta(0),
+            # So that one who has not been asked yet can be told from one who does not answer.
+            "ignore_new_hosts_until_first_hc": True,
         },
         circuit_breakers=_UNLIMITED,
         outlier_detection=_OUTLIERS,

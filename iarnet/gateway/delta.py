@@ -143,7 +143,18 @@ class Conversation:
                 continue
             if names and type_url not in side.sent:
                 return self._send(app, type_url, {n: wanted.get(type_url, {}).get(n) for n in names})
-        return self._replace(app, wanted) if self.complete(app, wanted) else None
+        return None
+
+    def replace(self, app: str, wanted: Items) -> DeltaDiscoveryResponse | None:
+        """What is there in its first form, by the whole. To be asked once nobody waits for anything else."""
+        side = self._side(app)
+        has, passed = side.has[CLUSTER], side.passed_over
+        named: dict[str, Item | None] = {
+            name: item._replace(first=None)
+            for name, item in wanted.get(CLUSTER, {}).items()
+            if item.first and has.get(name) == item.first.version and (CLUSTER, name) not in passed
+        }
+        return self._send(app, CLUSTER, named, replaces=True) if named and not side.replacing else None
 
     def join(self, response: DeltaDiscoveryResponse, other: DeltaDiscoveryResponse) -> bool:
         """Whether the other one, which is not sent yet either, could be made part of the response."""
@@ -252,17 +263,6 @@ class Conversation:
             if gone := [n for n in side.has[t] if n not in wanted.get(t, {}) and (t, n) not in side.passed_over]:
                 return [(t, gone)]
         return []
-
-    def _replace(self, app: str, wanted: Items) -> DeltaDiscoveryResponse | None:
-        """What is there in its first form, by the whole."""
-        side = self._side(app)
-        has, passed = side.has[CLUSTER], side.passed_over
-        named: dict[str, Item | None] = {
-            name: item._replace(first=None)
-            for name, item in wanted.get(CLUSTER, {}).items()
-            if item.first and has.get(name) == item.first.version and (CLUSTER, name) not in passed
-        }
-        return self._send(app, CLUSTER, named, replaces=True) if named and not side.replacing else None
 
     def _send(
         self, app: str, type_url: str, named: Mapping[str, Item | None], *, replaces: bool = False

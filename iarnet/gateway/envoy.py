@@ -14,14 +14,13 @@ from iarnet.gateway.admin import Admin, Checked
 from iarnet.gateway.meter import Meter
 from iarnet.gateway.resources import Resources, resources
 from iarnet.gateway.transitions import Transitions
+from iarnet.gateway.waits import Waits
 from iarnet.gateway.xds import AdsServer
 from iarnet.models.instance import Instance
 from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service, ServiceTraffic
 from iarnet.store.base import Traffic
 
 _SETTLE_S = 10.0
-_LOOK_S = 0.05
-_FIRST_LOOK_S = 0.01
 
 log = structlog.get_logger()
 
@@ -60,6 +59,7 @@ class EnvoyGateway:
         self._admin = admin
         self._journal = journal
         self._transitions = Transitions(journal, admin)
+        self._waits = Waits(admin)
         self._access_log = access_log
         self._meter = Meter(admin, partial(store.services, provider_id=provider_id))
         self._publish_address = publish_address
@@ -107,9 +107,8 @@ class EnvoyGateway:
             endpoint = _endpoint(instance, before.pop(instance.name, None))
             await self._store.put_endpoint(endpoint)
             await self._apply(instance.app)
-        for checked in (service for service in services if service.health):
-            await self._passes(endpoint, checked)
-        await self._replaced([e for e in before.values() if e.state == "held"])
+        if all([await self._passes(endpoint, service) for service in services if service.health]):
+            await self._replaced([e for e in before.values() if e.state == "held"])
 
     async def suspend(self, instance: str) -> None:
         """What drains or is held gets nothing new already."""
@@ -130,7 +129,7 @@ class EnvoyGateway:
                 return
             await self._store.set_endpoint_state(instance, "held" if hold else "draining")
             await self._apply(app)
-        await self._idle(endpoint, within_s)
+        await self._waits.idle(endpoint, within_s)
         if hold:
             return
         async with self._lock(app):
@@ -199,16 +198,12 @@ class EnvoyGateway:
         for endpoint in before.endpoints:
             await self._store.put_endpoint(endpoint)
 
-    async def _passes(self, endpoint: Endpoint, service: Service) -> None:
-        """Return when Envoy's own check, which begins as soon as it knows the endpoint, has found it well."""
+    async def _passes(self, endpoint: Endpoint, service: Service) -> bool:
+        """Wait until Envoy sends it requests; False when it has been suspended or drained instead."""
         assert service.health
         within_s = _SETTLE_S + service.health.timeout_s
         try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    if not self._is_active(endpoint) or await self._is_well(endpoint):
-                        break
-                    await asyncio.sleep(_FIRST_LOOK_S)
+            passes = await self._waits.well(endpoint, lambda: self._is_active(endpoint), within_s)
         except TimeoutError:
             raise GatewayUnavailable(
                 f"{endpoint.instance} does not pass the gateway's check of {service.name} within {within_s:g} s.",
@@ -216,6 +211,7 @@ class EnvoyGateway:
                 hint="A check must come to an end: give it a path whose answer does, or `type: tcp`.",
             ) from None
         self._transitions.answers(Checked(service.name, endpoint.address))
+        return passes
 
     async def _replaced(self, held: Sequence[Endpoint]) -> None:
         """Nobody waits for their successor any more."""
@@ -231,36 +227,6 @@ class EnvoyGateway:
         """Unless it is known by now that it is not."""
         known = self._records.get(endpoint.app, _NOTHING).endpoints
         return all(e.state == "active" for e in known if e.instance == endpoint.instance)
-
-    async def _is_well(self, endpoint: Endpoint) -> bool:
-        """Not while Envoy does not say."""
-        try:
-            loads = await self._admin.loads(endpoint.app, endpoint.component)
-        except GatewayUnavailable:
-            return False
-        return endpoint.instance in loads and loads[endpoint.instance].healthy
-
-    async def _idle(self, endpoint: Endpoint, within_s: float) -> None:
-        """Return when nothing is under way there or the time is over.
-
-        The first look comes a moment later: Envoy's threads hear of a change one after the other.
-        """
-        try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    await asyncio.sleep(_LOOK_S)
-                    if not await self._is_busy(endpoint):
-                        return
-        except TimeoutError:
-            log.warning("an instance is waited for no longer", instance=endpoint.instance, within_s=within_s)
-
-    async def _is_busy(self, endpoint: Endpoint) -> bool:
-        """Also while Envoy does not say: it may be starting."""
-        try:
-            loads = await self._admin.loads(endpoint.app, endpoint.component)
-        except GatewayUnavailable:
-            return True
-        return endpoint.instance in loads and loads[endpoint.instance].requests > 0
 
     def _resources(self, record: _Record) -> Resources:
         """Routes of components that are served elsewhere are not for this gateway."""

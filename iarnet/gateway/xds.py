@@ -48,6 +48,8 @@ class AdsServer:
         self._server: grpc.aio.Server | None = None
         self._talk: Conversation | None = None
         self._before: Conversation | None = None
+        self._unsettled: set[str] = set()
+        self._first: set[str] = set()
         self._outgoing = Outbox(Conversation())
 
     async def start(self, path: Path) -> None:
@@ -80,6 +82,7 @@ class AdsServer:
         state = self._apps.get(app)
         if state is None:
             state = self._apps[app] = _App(wanted, {})
+        self._unsettled.add(app)
         state.wanted, state.refusal = wanted, None
         if self._server is None:
             state.good = wanted
@@ -109,6 +112,7 @@ class AdsServer:
         talk = self._talk = Conversation(self._before)
         self._before = talk
         outgoing = self._outgoing = Outbox(talk)
+        self._unsettled, self._first = set(self._apps), set()
         for state in self._apps.values():
             state.settled.clear()
         listening = asyncio.create_task(self._listen(requests, talk, outgoing))
@@ -149,8 +153,24 @@ class AdsServer:
             self._outgoing.put(response)
         if talk.complete(app, wanted):
             self._settle(app, state, talk)
+            self._complete(talk)
+
+    def _complete(self, talk: Conversation) -> None:
+        """What is there in its first form becomes whole, but not before everybody has that: Envoy may accept nothing
+        more until it has asked all endpoints, or has waited for them."""
+        if self._unsettled:
+            return
+        apps, self._first = self._first, set()
+        for app in apps & self._apps.keys():
+            wanted = self._apps[app].wanted
+            response = talk.replace(app, wanted)
+            while response:
+                self._outgoing.put(response)
+                response = talk.next(app, wanted)
 
     def _settle(self, app: str, state: _App | None, talk: Conversation) -> None:
+        self._unsettled.discard(app)
+        self._first.add(app)
         if state is not None:
             state.good = state.wanted
             state.settled.set()

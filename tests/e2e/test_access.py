@@ -60,14 +60,14 @@ def test_a_deployed_container_reaches_nothing_of_the_node(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
     """Over the gateway's address and every other address of the host."""
-    source = application(repositories / "inside", server())
-    running.ok("deploy", source.url, "--name", "inside")
-    name = "iarnet-inside-web-r1-0"
+    source = application(repositories / "within", server())
+    running.ok("deploy", source.url, "--name", "within")
+    name = "iarnet-within-web-r1-0"
     network = next(iter(engine.inspect_container(name)["NetworkSettings"]["Networks"].values()))
     own = {a.address for addresses in psutil.net_if_addrs().values() for a in addresses if a.family == AF_INET}
     temporal = json.loads((running.data / "temporal" / "temporal.json").read_text())
     ports = [urlsplit(running.url).port, temporal["port"], temporal["ui_port"]]
-    published = urlsplit(running.address("inside")).port
+    published = urlsplit(running.address("within")).port
 
     def answers(host: str, port: int | None) -> bool:
         """Whether anything listens there for the container."""

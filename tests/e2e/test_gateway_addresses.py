@@ -75,11 +75,11 @@ def test_two_with_one_port_are_told_apart_and_replaced_without_a_gap(
     routes = running.api("GET", "/api/v1/communication/routes?app=clash").json()["routes"]
     listens = {route["component"]: route["listens"] for route in routes}
     assert len(set(listens.values())) == 2
-    alone = application(repositories / "alone", worker("ask"))
-    running.ok("deploy", alone.url, "--name", "alone")
+    stranger = application(repositories / "stranger", worker("ask"))
+    running.ok("deploy", stranger.url, "--name", "stranger")
     for name, word in (("red", "one"), ("blue", "three")):
         assert reached(engine, asking, listens[name]) == word
-        assert reached(engine, "iarnet-alone-ask-r1-0", listens[name]) == "", "it is for its own app alone"
+        assert reached(engine, "iarnet-stranger-ask-r1-0", listens[name]) == "", "it is for its own app alone"
 
     engine.prune_networks({"label": "iarnet.app=clash"})  # type: ignore[no-untyped-call]
     (network,) = engine.networks(filters={"label": "iarnet.app=clash"})

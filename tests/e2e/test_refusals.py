@@ -154,16 +154,16 @@ def test_a_second_change_during_the_first(running: NodeProcess, repositories: Pa
 
 
 def test_no_provider_at_all(tmp_path: Path, repositories: Path, docker_url: str) -> None:
-    source = application(repositories / "alone", worker("one"))
+    source = application(repositories / "bare", worker("one"))
     with node(tmp_path / "node", docker_url, IARNET_DOCKER__HOST="none") as bare:
-        error = refused(bare, "deploy", source.url, "--name", "alone", code="NoRoom", status=1)
+        error = refused(bare, "deploy", source.url, "--name", "bare", code="NoRoom", status=1)
         assert error["message"] == "There is no provider for one."
         assert "iarnet providers add" in error["hint"]
-        assert failure(bare, "alone")["code"] == "NoRoom"
-        assert unaccounted(bare, "alone") == []
+        assert failure(bare, "bare")["code"] == "NoRoom"
+        assert unaccounted(bare, "bare") == []
         assert bare.down() == 0
         shutil.rmtree(bare.data / "temporal")  # its database may be lost while no change runs
         bare.extra["IARNET_DOCKER__HOST"] = docker_url
         bare.up()
-        bare.ok("deploy", "alone")
-        assert list(bare.instances("alone")) == ["iarnet-alone-one-r1-0"]
+        bare.ok("deploy", "bare")
+        assert list(bare.instances("bare")) == ["iarnet-bare-one-r1-0"]

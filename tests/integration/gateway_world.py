@@ -25,7 +25,7 @@ from iarnet.store.sql import SqlStore
 
 PROVIDER = "local"
 WITHIN_S = 10.0
-_GIT = GitSource(url="https://example.org/shop.git")
+GIT = GitSource(url="https://example.org/shop.git")
 
 
 class Replica:
@@ -103,7 +103,7 @@ class GatewayWorld:
 
     async def start(self) -> None:
         await self.gateway.start(self.where.ads)
-        await self.store.apps.create("shop", _GIT)
+        await self.store.apps.create("shop", GIT)
 
     async def node_ends(self) -> None:
         """Envoy stays."""

@@ -12,6 +12,8 @@ from iarnet.gateway import process
 from iarnet.gateway.clusters import IDLE_S
 from iarnet.models.component import HealthCheck
 from tests.integration.gateway_world import (
+    GIT,
+    PROVIDER,
     WITHIN_S,
     GatewayWorld,
     Load,
@@ -139,6 +141,7 @@ async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(world: Ga
 async def test_instances_that_are_replaced_under_load_take_over_at_once(world: GatewayWorld) -> None:
     await world.serve(world.service(health=http("/")))
     replica = await world.replica()
+    assert await ask(world.url) == replica.name
     async with Load(world.url) as load:
         for number in range(1, 6):
             await load.more(50)
@@ -246,27 +249,49 @@ async def test_what_does_not_pass_the_check_is_not_admitted(
     assert await ask(world.url) == first.name
 
 
-async def test_one_that_dies_while_it_is_admitted_is_not_waited_for(world: GatewayWorld) -> None:
+async def test_one_that_dies_while_it_is_admitted_replaces_nobody(world: GatewayWorld) -> None:
     await world.serve(world.service(health=http("/slow")))
-    first = await world.replica(admitted=False)
-    admission = asyncio.create_task(world.gateway.admit(instance(first)))
-    await eventually(lambda: len(first.checks) > 0)
-    await world.gateway.suspend(first.name)
+    first, second = await well(world), await world.replica(1, admitted=False)
+    await world.gateway.drain(first.name, WITHIN_S, hold=True)
+    admission = asyncio.create_task(world.gateway.admit(instance(second)))
+    await eventually(lambda: len(second.checks) > 0)
+    await world.gateway.suspend(second.name)
     await asyncio.wait_for(admission, WITHIN_S / 2)
     assert await world.gateway.checks() == {}
+    states = {e.instance: e.state for e in await world.store.traffic.endpoints("shop")}
+    assert states == {first.name: "held", second.name: "suspended"}
 
 
 async def test_an_envoy_that_comes_back_waits_for_nobody_who_hangs(world: GatewayWorld) -> None:
-    await world.serve(world.service(health=http("/slow", timeout_s=60.0)))
-    first, second = await well(world), await well(world, 1)
-    second.go.clear()
+    apps = [f"app{n}" for n in range(20)]
+    for n, app in enumerate(apps):
+        await world.store.apps.create(app, GIT)
+        service = world.service(app=app, address=f"127.3.0.{n + 1}", health=http("/slow", timeout_s=60.0))
+        await world.gateway.serve(app, PROVIDER, [service])
+    hung = Replica("iarnet-app0-api-r1-0", "127.0.0.9", world.port)
+    await hung.start()
+    hung.go.set()
+    await world.gateway.admit(instance(hung, app="app0"))
+    hung.go.clear()
     await process.stop(world.where)
     world.envoy = await process.start(world.where)
 
-    async def answered() -> bool:
-        return await _answer(world) == first.name
+    async def all_are_back() -> bool:
+        return {await _answer(f"http://127.3.0.{n + 1}:{world.port}") for n in range(20)} == {hung.name, "503"}
 
-    await eventually(answered)
+    await eventually(all_are_back)
+    assert await world.gateway.checks() == {hung.name: True}, "it has not failed yet"
+    await hung.stop()
+
+
+async def test_who_has_not_been_asked_yet_is_not_silent(world: GatewayWorld) -> None:
+    await world.serve(world.service(health=http("/slow")))
+    first, second = await well(world), await world.replica(1, admitted=False)
+    admission = asyncio.create_task(world.gateway.admit(instance(second)))
+    await eventually(lambda: len(second.checks) > 0)
+    assert await world.gateway.checks() == {first.name: True, second.name: True}
+    second.go.set()
+    await admission
 
 
 async def test_the_next_node_knows_who_hangs(world: GatewayWorld) -> None:
@@ -322,8 +347,8 @@ async def _answers_late(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.close()
 
 
-async def _answer(world: GatewayWorld) -> str:
+async def _answer(url: str) -> str:
     try:
-        return await ask(world.url)
+        return await ask(url)
     except httpx.TransportError:
         return ""

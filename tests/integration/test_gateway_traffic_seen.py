@@ -296,6 +296,7 @@ async def test_the_file_stays_short_and_no_line_is_lost(
     world: GatewayWorld, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access_log, "_BYTES", 20_000)
+    monkeypatch.setattr(access_log, "_OLD_FILES", 1000)
     monkeypatch.setattr(access_log, "_LOOK_S", 0.1)
     path = world.where.access_log
     await access_log.set_share(admin, 1.0)

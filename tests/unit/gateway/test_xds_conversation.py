@@ -234,9 +234,10 @@ def opened(envoy: EnvoySide, goal: Items) -> DeltaDiscoveryResponse:
         if response.type_url == LISTENER:
             envoy.ask(ROUTES, L)
         envoy.accept(response)
-    whole = envoy.talk.next("shop", goal)
+    assert envoy.talk.next("shop", goal) is None
+    assert envoy.talk.complete("shop", goal)
+    whole = envoy.talk.replace("shop", goal)
     assert whole is not None
-    assert whole.type_url == CLUSTER
     return whole
 
 
@@ -251,9 +252,9 @@ def test_a_new_cluster_is_used_before_its_endpoints_have_been_asked() -> None:
     assert endpoints.type_url == ENDPOINTS
     envoy.accept(endpoints)
     assert talk.complete("shop", goal), "nothing waits until Envoy has asked them all"
-    assert talk.next("shop", goal) is None
+    assert talk.next("shop", goal) is talk.replace("shop", goal) is None
     envoy.accept(whole)
-    assert talk.next("shop", goal) is None
+    assert talk.next("shop", goal) is talk.replace("shop", goal) is None
 
 
 def test_a_change_goes_out_while_endpoints_are_asked() -> None:
@@ -265,13 +266,12 @@ def test_a_change_goes_out_while_endpoints_are_asked() -> None:
     assert [kind for kind, _, _ in heard] == [ENDPOINTS, LISTENER]
     envoy.accept(whole)
     assert talk.complete("shop", goal)
-    assert talk.next("shop", goal) is None
+    assert talk.replace("shop", goal) is None
 
 
-def test_a_cluster_that_is_there_gets_its_new_check_in_one_step() -> None:
+def test_a_changed_check_comes_in_one_step() -> None:
     talk = Conversation()
-    envoy = EnvoySide(talk)
-    envoy.take(wanted())
+    EnvoySide(talk, versions_of(wanted(check=1)))
     assert checked_in(talk.next("shop", wanted(check=2))) == [2]
 
 
@@ -281,9 +281,12 @@ def test_an_envoy_that_connects_again_gets_only_the_check_that_it_lacks() -> Non
     first = goal[CLUSTER][C].first
     assert first is not None
     lacking[CLUSTER][C] = first.version
-    heard = EnvoySide(Conversation(), lacking).take(goal)
-    assert [kind for kind, _, _ in heard] == [CLUSTER, ENDPOINTS]
-    assert EnvoySide(Conversation(), versions_of(goal)).take(goal) == []
+    talk = Conversation()
+    assert EnvoySide(talk, lacking).take(goal) == []
+    assert checked_in(talk.replace("shop", goal)) == [1]
+    talk = Conversation()
+    assert EnvoySide(talk, versions_of(goal)).take(goal) == []
+    assert talk.replace("shop", goal) is None
 
 
 def test_a_check_that_is_refused_leaves_the_cluster_as_it_was() -> None:
@@ -293,5 +296,6 @@ def test_a_check_that_is_refused_leaves_the_cluster_as_it_was() -> None:
     envoy.refuse(opened(envoy, goal))
     assert [kind for kind, _, _ in envoy.take(goal)] == [ENDPOINTS]
     assert talk.complete("shop", goal)
+    assert talk.replace("shop", goal) is None
     changed = wanted("x", kind=ENDPOINTS, check=1)
     assert [kind for kind, _, _ in envoy.take(changed)] == [ENDPOINTS]

@@ -1,0 +1,53 @@
+"""Waiting for what only Envoy knows of an endpoint."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from iarnet.errors import GatewayUnavailable
+from iarnet.gateway.admin import Admin
+from iarnet.models.traffic import Endpoint, EndpointLoad
+
+_IDLE_S = 0.05
+_WELL_S = 0.01
+
+log = structlog.get_logger()
+
+
+class Waits:
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    async def idle(self, endpoint: Endpoint, within_s: float) -> None:
+        """Return when nothing is under way there or the time is over.
+
+        The first look comes a moment later: Envoy's threads hear of a change one after the other.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    await asyncio.sleep(_IDLE_S)
+                    loads = await self._loads(endpoint)
+                    if loads is not None and not (endpoint.instance in loads and loads[endpoint.instance].requests):
+                        return
+        except TimeoutError:
+            log.warning("an instance is waited for no longer", instance=endpoint.instance, within_s=within_s)
+
+    async def well(self, endpoint: Endpoint, wanted: Callable[[], bool], within_s: float) -> bool:
+        """Return when it passes Envoy's own check, which begins as soon as Envoy knows it, or False when it is not
+        `wanted` any more. Raises `TimeoutError`."""
+        async with asyncio.timeout(within_s):
+            while wanted():
+                loads = await self._loads(endpoint)
+                if loads and endpoint.instance in loads and loads[endpoint.instance].healthy:
+                    return True
+                await asyncio.sleep(_WELL_S)
+        return False
+
+    async def _loads(self, endpoint: Endpoint) -> dict[str, EndpointLoad] | None:
+        """Of its component, by instance. None while Envoy does not say: it may be starting."""
+        try:
+            return await self._admin.loads(endpoint.app, endpoint.component)
+        except GatewayUnavailable:
+            return None
