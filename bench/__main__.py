@@ -7,9 +7,8 @@ import platform
 import signal
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from bench.apps import apps
 from bench.changes import changes
@@ -42,17 +41,8 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.rows) - ROWS.keys():
         parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    print(asyncio.run(until_told(measure(given.rows or list(ROWS), Options(given.scale)))))
-
-
-async def until_told(work: Coroutine[Any, Any, str]) -> str:
-    """SIGTERM ends it as Ctrl-C does, so that nothing of it stays."""
-    task = asyncio.create_task(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return "ended early"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that nothing of it stays
+    print(asyncio.run(measure(given.rows or list(ROWS), Options(given.scale))))
 
 
 async def measure(rows: list[str], options: Options) -> str:

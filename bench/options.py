@@ -11,7 +11,7 @@ class Options:
 
     @property
     def rounds(self) -> int:
-        return 7 if self.scale >= 1 else 1
+        return 7 if self.scale >= 1 else 3 if self.scale >= 0.5 else 1
 
     @property
     def seconds(self) -> float:

@@ -106,6 +106,7 @@ func (l *load) run() (time.Time, []exchange) {
 
 func (l *load) user(c *client, began time.Time, number int) []exchange {
 	end := began.Add(l.duration)
+	late := end.Add(patience).UnixNano() // what is due and has not been sent by then never is
 	period, offset := time.Duration(0), time.Duration(0)
 	if l.rate > 0 {
 		period = time.Duration(float64(l.connections) / l.rate * float64(time.Second))
@@ -119,6 +120,9 @@ func (l *load) user(c *client, began time.Time, number int) []exchange {
 			time.Sleep(wait)
 		}
 		made = append(made, once(c, due, names))
+		if made[len(made)-1].ended > late {
+			break
+		}
 		if due = due.Add(period); l.rate == 0 {
 			due = time.Now()
 		}

@@ -7,13 +7,12 @@ from socket import AF_INET
 from urllib.parse import urlsplit
 
 import docker
-import httpx
 import psutil
 import pytest
 
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, server
-from tests.e2e.harness import NodeProcess
+from tests.e2e.harness import HTTP, NodeProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -41,7 +40,7 @@ def test_strangers_are_refused(
 ) -> None:
     given = {name: value.replace("TOKEN", running.token) for name, value in headers.items()}
     for method, path in (("GET", "/api/v1/apps"), ("POST", "/api/v1/apps"), ("GET", "/application/apps")):
-        answer = httpx.request(method, f"{running.url}{path}", headers=given, json={} if method == "POST" else None)
+        answer = HTTP.request(method, f"{running.url}{path}", headers=given, json={} if method == "POST" else None)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
