@@ -147,7 +147,8 @@ def test_a_second_change_during_the_first(running: NodeProcess, repositories: Pa
         answer = running.api("POST", f"/api/v1/apps/twice/{verb}")
         assert (answer.status_code, answer.json()["code"]) == (409, "ChangeInProgress")
     running.ok("cancel", "twice")
-    until(lambda: running.api("GET", "/api/v1/apps/twice").json()["status"] == "stopped", "it is undone")
+    until(lambda: running.api("GET", first["follow"]).json()["status"] == "cancelled", "it is undone")
+    assert running.api("GET", "/api/v1/apps/twice").json()["status"] == "stopped"
     assert unaccounted(running, "twice") == []
     source.write("iarnet.yaml", described(worker("slow"))).commit()
     running.ok("deploy", "twice")
