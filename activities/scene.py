@@ -89,8 +89,16 @@ async def look(store: Store, providers: Providers, owner: str, name: str) -> Sce
 async def _actual(
     store: Store, providers: Providers, owner: str, app: str, states: dict[str, ProviderState]
 ) -> list[Instance]:
-    """What runs, from the providers themselves where they answer, from the last record where they don't."""
+    """What runs, from the providers themselves where they answer, from the last record where they don't.
+
+    And what was written down there and never came to be, as a change was cancelled or failed in between: its row has
+    to go like an instance. These come first, as what runs says more of where a component is at home.
+    """
     here = {p.info.id: p for p in providers.all()}
     asked = [id for id, state in states.items() if state.status == "active" and id in here]
     found = [instance for id in asked for instance in await here[id].instances(owner, app)]
-    return found + [row for row in await store.instances.list(app=app) if row.provider_id not in asked]
+    there = {(instance.name, instance.provider_id) for instance in found}
+    rows = await store.instances.list(app=app)
+    missing = [row for row in rows if row.provider_id in asked and (row.name, row.provider_id) not in there]
+    begun = [row for row in missing if row.state == "pending"]
+    return [*begun, *found, *(row for row in rows if row.provider_id not in asked)]

@@ -193,15 +193,15 @@ def test_a_job_that_has_done_its_work_stays_done(
 def test_a_restart_by_hand_keeps_the_container(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
-    before = deployed(running, repositories, "hand", server(), worker("other"))
-    web, other = started(engine, "iarnet-hand-web-r1-0"), started(engine, "iarnet-hand-other-r1-0")
-    running.ok("restart", "hand", "web")
-    restarted(engine, "iarnet-hand-web-r1-0", web)
-    assert started(engine, "iarnet-hand-other-r1-0") == other
-    until(lambda: len(kinds(running, "hand", "instance.restarted")) == 1, "the story says so")
+    before = deployed(running, repositories, "cared", server(), worker("other"))
+    web, other = started(engine, "iarnet-cared-web-r1-0"), started(engine, "iarnet-cared-other-r1-0")
+    running.ok("restart", "cared", "web")
+    restarted(engine, "iarnet-cared-web-r1-0", web)
+    assert started(engine, "iarnet-cared-other-r1-0") == other
+    until(lambda: len(kinds(running, "cared", "instance.restarted")) == 1, "the story says so")
 
-    running.ok("restart", "hand")
-    restarted(engine, "iarnet-hand-other-r1-0", other)
-    until(lambda: len(kinds(running, "hand", "instance.restarted")) == 3, "both were restarted, each once")
-    assert running.instances("hand") == before
-    assert running.cli("restart", "hand", "nothing").code == 4
+    running.ok("restart", "cared")
+    restarted(engine, "iarnet-cared-other-r1-0", other)
+    until(lambda: len(kinds(running, "cared", "instance.restarted")) == 3, "both were restarted, each once")
+    assert running.instances("cared") == before
+    assert running.cli("restart", "cared", "nothing").code == 4

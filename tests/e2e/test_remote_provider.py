@@ -98,14 +98,14 @@ def test_a_wrong_certificate_or_key_registers_nothing(engineless: NodeProcess, b
 
 
 def test_nothing_can_be_placed_before_there_is_a_provider(engineless: NodeProcess, repositories: Path) -> None:
-    source = application(repositories / "nowhere", worker("one"))
-    failed = engineless.cli("--json", "deploy", source.url, "--name", "nowhere")
+    source = application(repositories / "ashore", worker("one"))
+    failed = engineless.cli("--json", "deploy", source.url, "--name", "ashore")
     assert failed.code != 0
-    progress = engineless.api("GET", "/api/v1/apps/nowhere").json()
+    progress = engineless.api("GET", "/api/v1/apps/ashore").json()
     error = progress["deployment"]["failure"]
     assert error["code"] == "NoRoom"
     assert "providers add" in error["hint"]
-    engineless.ok("delete", "nowhere", "--yes")
+    engineless.ok("delete", "ashore", "--yes")
 
 
 def test_a_life_on_an_engine_elsewhere(

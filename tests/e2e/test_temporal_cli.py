@@ -210,13 +210,13 @@ def _was_told_in_time(running: NodeProcess, workflow_id: str) -> bool:
 
 
 def test_watches_run_already_and_are_watched(running: NodeProcess, repositories: Path) -> None:
-    run(running, "DeployApp", "change.seen", {"app": "seen", "git": git(repositories / "seen")})
-    assert query(running, "watch.seen", "state")["app"] == "seen"
+    run(running, "DeployApp", "change.watched", {"app": "watched", "git": git(repositories / "watched")})
+    assert query(running, "watch.watched", "state")["app"] == "watched"
     assert query(running, "provider.local-docker", "state")["status"] == "active"
-    for workflow_id, kind in (("watch.seen", "HealthWatch"), ("provider.local-docker", "ProviderWatch")):
+    for workflow_id, kind in (("watch.watched", "HealthWatch"), ("provider.local-docker", "ProviderWatch")):
         info = describe(running, workflow_id)["workflowExecutionInfo"]
         assert (info["type"]["name"], info["status"]) == (kind, "WORKFLOW_EXECUTION_STATUS_RUNNING")
-    start(running, "HealthWatch", "watch.other", *given({"app": "seen"}))
+    start(running, "HealthWatch", "watch.other", *given({"app": "watched"}))
     assert failure(running, "watch.other")[0] == "WrongWorkflowId"
     start(running, "ProviderWatch", "provider.x", *given({"provider_id": "local-docker", "home": running.name}))
     assert failure(running, "provider.x")[0] == "WrongWorkflowId"
@@ -225,8 +225,8 @@ def test_watches_run_already_and_are_watched(running: NodeProcess, repositories:
     assert kind == "NotFound", "a watch that can't hear anything does not look like one that does"
     assert "does not watch nowhere" in message
 
-    running.ok("stop", "seen")
-    until(lambda: status(running, "watch.seen") == "COMPLETED", "a stopped app is not watched")
+    running.ok("stop", "watched")
+    until(lambda: status(running, "watch.watched") == "COMPLETED", "a stopped app is not watched")
 
 
 REQUESTS = {

@@ -133,3 +133,20 @@ async def test_nowhere_to_go_is_said(world: World, tmp_path: Path) -> None:
     with pytest.raises(NoRoom):
         await world.carry_out(ChangeRequest(app="shop", cause="migrate", avoid_providers=("one",)))
     assert [i.name for i in await world.store.instances.list(app="shop")] == ["iarnet-shop-web-r1-0"]
+
+
+async def test_what_was_written_down_and_never_came_to_be_is_undone(world: World, tmp_path: Path) -> None:
+    """A change that is cancelled in between has made a row and no instance."""
+    await world.see(one="active")
+    await world.bring(application(tmp_path / "repository", worker("web")))
+    begin = Begin(app="shop", cause="deploy", workflow_id="change.shop", run_id="cancelled")
+    deployment = await world.run(world.recording.begin_change, begin)
+    asked = Prepare(deployment=deployment, request=ChangeRequest(app="shop"))
+    plan: Plan = await world.run(world.planning.prepare_change, asked)
+    begun = next(op for op in plan.operations if op.spec)
+    assert begun.spec
+    await world.store.instances.intend(begun.spec, begun.provider_id)
+
+    undo = asked.model_copy(update={"kind": "stop", "compensation": True})
+    undone: Plan = await world.run(world.planning.prepare_change, undo)
+    assert [(op.kind, op.instance) for op in undone.operations] == [("remove", begun.instance), ("release", "")]
