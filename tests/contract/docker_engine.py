@@ -1,9 +1,15 @@
 """The Docker engine that the tests use, and the removal of what they leave there."""
 
+import fcntl
 import os
+import re
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -14,14 +20,21 @@ from iarnet.providers.docker.spec import OWNER
 IMAGE = "busybox:stable"
 # More at once make an engine slower.
 _AT_ONCE = 4
+_OWNERS = re.compile(r"t(est)?-?[0-9a-f]{8}")
+_LOCKS = Path(tempfile.gettempdir()) / f"iarnet-tests-{os.getuid()}"
 
 
+@cache
 def engine_url() -> str:
-    """Skips where no engine answers or the base image is missing, which CI must not do."""
+    """An engine where nothing is left of runs that were killed: its names would be in the way of this one's.
+
+    Skips where no engine answers or the base image is missing, which CI must not do.
+    """
     url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     try:
         client = docker.APIClient(base_url=url, version="auto")
         client.inspect_image(IMAGE)
+        _sweep_forgotten(client)
         client.close()
     except docker.errors.DockerException as e:
         missing = f"no Docker engine with {IMAGE} at {url} (set DOCKER_HOST): {e}"
@@ -33,11 +46,37 @@ def engine_url() -> str:
 def swept(url: str, owner: str) -> Iterator[docker.APIClient]:
     """A client of the tests' own; at the end nothing of the owner's is left."""
     client = docker.APIClient(base_url=url, version="auto")
-    try:
-        yield client
-    finally:
-        sweep(client, owner)
-        client.close()
+    with _locked(owner, fcntl.LOCK_SH):
+        try:
+            yield client
+        finally:
+            sweep(client, owner)
+            client.close()
+
+
+def _sweep_forgotten(client: docker.APIClient) -> None:
+    found: list[dict[str, Any]] = [
+        *client.containers(all=True, filters={"label": OWNER}),
+        *client.networks(filters={"label": OWNER}),
+        *(client.volumes(filters={"label": OWNER})["Volumes"] or ()),
+    ]
+    with _locked("sweep", fcntl.LOCK_EX):
+        for owner in {each["Labels"][OWNER] for each in found}:
+            if _OWNERS.fullmatch(owner):
+                try:
+                    with _locked(owner, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        sweep(client, owner)
+                except BlockingIOError:
+                    continue  # a test that runs now
+
+
+@contextmanager
+def _locked(name: str, how: int) -> Iterator[None]:
+    """It ends with this process, however that ends."""
+    _LOCKS.mkdir(exist_ok=True)
+    with (_LOCKS / name).open("w") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def sweep(client: docker.APIClient, owner: str) -> None:

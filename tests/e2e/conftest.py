@@ -4,15 +4,12 @@ from pathlib import Path
 import pytest
 
 from tests.contract.docker_engine import engine_url
-from tests.e2e.engine import sweep_forgotten
 from tests.e2e.harness import NodeProcess, node
 
 
 @pytest.fixture(scope="session")
 def docker_url() -> str:
-    url = engine_url()
-    sweep_forgotten(url)
-    return url
+    return engine_url()
 
 
 @pytest.fixture(scope="module")
