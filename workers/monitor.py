@@ -68,12 +68,23 @@ class ProviderMonitor:
                 log.warning("provider lost", provider=self.provider.info.id, problem=problem)
                 await self._lost()
 
+    async def begin(self) -> None:
+        """So that it can be placed on. Its figures of before will do for now: to measure what runs there takes a
+        second, and what a former process was doing waits for this one."""
+        states = await self._store.providers.states()
+        known = next((s for s in states if s.info.id == self.provider.info.id), None)
+        if known and known.status == "active":
+            self._capacity, self._ours = known.capacity, known.ours
+            await self._seen(await self.provider.check())
+        else:
+            await self.measure()
+
     async def measure(self) -> None:
         """Reachability and capacity, now, into the store."""
         health = await self.provider.check()
         if health.reachable:
             await self._measure_capacity()
-        await self._save("active" if health.reachable else "unreachable", health)
+        await self._seen(health)
 
     async def follow(self, cursor: int) -> AsyncIterator[Batch]:
         """Batches after `cursor`, and then as they come."""
@@ -145,6 +156,9 @@ class ProviderMonitor:
                 await self._save("unreachable", health)
                 await self._publish(status="unreachable")
             await asyncio.sleep(_RECONNECT_S)
+
+    async def _seen(self, health: ProviderHealth) -> None:
+        await self._save("active" if health.reachable else "unreachable", health)
 
     async def _save(self, status: ProviderStatus, health: ProviderHealth) -> None:
         await self._store.providers.save_state(

@@ -22,11 +22,11 @@ class NodeMonitors:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def add(self, provider: Provider) -> None:
-        """Measure it once, so that it can be placed on at once, then watch it."""
+        """It can be placed on at once, and is watched from then on."""
         monitor = self._make(provider)
         self._monitors[provider.info.id] = monitor
         try:
-            await monitor.measure()
+            await monitor.begin()
         except IarnetError as error:
             log.warning("provider can't be measured yet", provider=provider.info.id, problem=error.message)
         self._tasks[provider.info.id] = asyncio.create_task(monitor.run())

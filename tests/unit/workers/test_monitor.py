@@ -1,0 +1,67 @@
+"""A provider can be placed on at once: measured when it is new, with its figures of before when it isn't."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from iarnet.gateway.direct import Direct
+from iarnet.models.resources import Resources
+from iarnet.providers.memory import MemoryProvider
+from iarnet.store.open import open_store
+from iarnet.store.sql import SqlStore
+from workers.monitor import ProviderMonitor
+
+BEFORE, NOW = Resources(cpu_millis=1000, memory_bytes=2**30), Resources(cpu_millis=2000, memory_bytes=2**31)
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    opened = await open_store(f"sqlite:///{tmp_path}/iarnet.db", clock)
+    yield opened
+    await opened.aclose()
+
+
+def monitor(store: SqlStore, provider: MemoryProvider) -> ProviderMonitor:
+    return ProviderMonitor(provider, store, "here", clock, lambda total: total, Direct())
+
+
+async def known(store: SqlStore) -> tuple[str, Resources]:
+    state = (await store.providers.states())[0]
+    return state.status, state.capacity.total
+
+
+async def test_a_new_one_is_measured(store: SqlStore) -> None:
+    await monitor(store, MemoryProvider("one", total=BEFORE)).begin()
+    assert await known(store) == ("active", BEFORE)
+
+
+async def test_one_that_was_there_has_its_figures_of_before_until_it_is_measured(store: SqlStore) -> None:
+    await monitor(store, MemoryProvider("one", total=BEFORE)).begin()
+    after = monitor(store, MemoryProvider("one", total=NOW))
+    await after.begin()
+    assert await known(store) == ("active", BEFORE)
+    await after.measure()
+    assert await known(store) == ("active", NOW)
+
+
+async def test_one_that_was_away_is_measured(store: SqlStore) -> None:
+    away = MemoryProvider("one", total=BEFORE)
+    away.reachable = False
+    await monitor(store, away).begin()
+    assert (await known(store))[0] == "unreachable"
+    await monitor(store, MemoryProvider("one", total=NOW)).begin()
+    assert await known(store) == ("active", NOW)
+
+
+async def test_one_that_is_gone_since_is_not_placed_on(store: SqlStore) -> None:
+    provider = MemoryProvider("one", total=BEFORE)
+    await monitor(store, provider).begin()
+    provider.reachable = False
+    await monitor(store, provider).begin()
+    assert (await known(store))[0] == "unreachable"
