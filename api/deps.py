@@ -21,6 +21,7 @@ Given = Annotated[Services, Depends(services)]
 def starter(given: Given) -> Starter:
     return Starter(
         client=given.temporal,
+        facts=given.store.facts,
         task_queue=given.task_queue,
         namespace=given.namespace,
         node=given.node,

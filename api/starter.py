@@ -1,5 +1,6 @@
 """Starting workflows, and speaking to those that run. They are named, not imported: any worker may serve them."""
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, JsonValue
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateStage,
 )
@@ -31,11 +33,13 @@ from iarnet.models.change import (
     RestartRequest,
     Started,
 )
+from iarnet.store.base import Facts
 
 APP = SearchAttributeKey.for_keyword("IarnetApp")
 CAUSE = SearchAttributeKey.for_keyword("IarnetCause")
 NODE = SearchAttributeKey.for_keyword("IarnetNode")
 RPC_TIMEOUT = timedelta(seconds=10)
+CLOSED_S = 5.0
 
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -57,6 +61,7 @@ class Accepted(Started):
 @dataclass(frozen=True, kw_only=True)
 class Starter:
     client: Client
+    facts: Facts
     task_queue: str
     namespace: str
     node: str
@@ -79,10 +84,27 @@ class Starter:
     async def change(self, kind: str, request: ChangeRequest) -> Accepted:
         """`kind` is `DeployApp`, `StopApp` or `DeleteApp`. Raises `ChangeInProgress`."""
         run_id, summary = f"change.{request.app}", f"{request.cause} {request.app}"
+        while True:
+            try:
+                return await self._start(kind, request, run_id, request.app, request.cause, summary)
+            except WorkflowAlreadyStartedError as error:
+                if not await self._ends(request.app, error):
+                    raise self._in_progress(request.app, error) from None
+
+    async def _ends(self, app: str, error: WorkflowAlreadyStartedError) -> bool:
+        """Whoever has read that a change has ended may begin the next: its run is closed a moment later."""
+        newest = await self.facts.deployments(app, limit=1)
+        if not newest or newest[0].run_id != error.run_id or newest[0].status == "running":
+            return False
+        run = self.client.get_workflow_handle(error.workflow_id, run_id=error.run_id)
         try:
-            return await self._start(kind, request, run_id, request.app, request.cause, summary)
-        except WorkflowAlreadyStartedError as error:
-            raise self._in_progress(request.app, error) from None
+            async with asyncio.timeout(CLOSED_S):
+                await run.result()
+        except WorkflowFailureError:
+            return True
+        except TimeoutError:
+            return False
+        return True
 
     async def restart(self, app: str, request: RestartRequest) -> Accepted:
         """Returns once the watch has accepted it. Raises `Conflict` when the app has no watch."""

@@ -405,6 +405,23 @@ async def test_a_second_change_is_refused_with_the_way_to_the_first(shop: Node) 
     assert (await shop.end(run))["progress"]["status"] == "succeeded"
 
 
+async def test_a_change_that_is_recorded_as_ended_is_waited_for(shop: Node) -> None:
+    run = await shop.post(f"{V1}/apps/shop/deploy")
+    async with asyncio.timeout(10):
+        while not (begun := [d for d in await shop.store.facts.deployments("shop") if d.run_id == run["run_id"]]):
+            await asyncio.sleep(0.01)
+    progress = Progress(app="shop", deployment_id=begun[0].id, status="succeeded")
+    await shop.store.facts.finish(begun[0].id, "succeeded", progress, None)
+    following = asyncio.create_task(shop.post(f"{V1}/apps/shop/stop"))
+    await asyncio.wait([following], timeout=0.2)
+    assert not following.done()
+    await shop.go(run)
+    after = await following
+    assert after["run_id"] != run["run_id"]
+    await shop.go(after)
+    assert (await shop.end(after))["progress"]["status"] == "succeeded"
+
+
 async def test_two_changes_at_the_same_moment_are_one_change(shop: Node) -> None:
     answers = await asyncio.gather(*(shop.http.post(f"{V1}/apps/shop/deploy", json={}) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
