@@ -73,9 +73,7 @@ def _timeout(error: BaseException, cause: TimeoutError) -> Failure:
             message=f"Nobody took {what} up in time: the node that has to do it is not there.",
             hint="Start that node (`iarnet up` on it) and retry.",
         )
-    return Failure(
-        code="TimedOut", message=f"{what} did not end in time.", hint="`iarnet retry APP` goes on from here."
-    )
+    return Failure(code="TimedOut", message=f"{what} did not end in time.", hint="`iarnet retry` goes on from here.")
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -297,5 +297,5 @@ def _check_size(plan: Plan) -> None:
         raise PayloadTooLarge(
             f"The plan for {plan.app} is {size:,} bytes, more than a workflow can carry ({_LARGEST_PLAN:,}).",
             where=plan.app,
-            hint="Deploy it in parts: iarnet deploy APP --component …",
+            hint=f"Deploy it in parts: iarnet deploy {plan.app} --component …",
         )

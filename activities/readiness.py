@@ -31,7 +31,7 @@ async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) ->
         instance = await provider.inspect(spec.name)
         if instance is None:
             raise InstanceExited(
-                f"{spec.component} disappeared while it was starting.", component=spec.component, hint=_RETRY
+                f"{spec.component} disappeared while it was starting.", component=spec.component, hint=_retry(spec)
             )
         if instance.state == "exited" and (goal != "completed" or instance.exit_code != 0):
             raise _exited(spec, instance, goal)
@@ -48,13 +48,14 @@ async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) ->
         pause = min(_LONGEST_S, pause * 1.3)
 
 
-_RETRY = "`iarnet logs APP` shows more; `iarnet retry APP` goes on from here once the cause is gone."
+def _retry(spec: InstanceSpec) -> str:
+    return f"`iarnet logs {spec.app}` shows more; `iarnet retry {spec.app}` goes on from here once the cause is gone."
 
 
 def _exited(spec: InstanceSpec, instance: Instance, goal: Condition) -> InstanceExited:
     why = "ran out of memory and was killed" if instance.oom_killed else f"ended with exit code {instance.exit_code}"
-    more = f"Give it more memory: --set {spec.component}.memory=512Mi, then `iarnet retry APP`."
-    hint = more if instance.oom_killed else _RETRY
+    more = f"Give it more memory: `iarnet fork {spec.app} --set {spec.component}.memory=512Mi`."
+    hint = more if instance.oom_killed else _retry(spec)
     what = "before it had done its work" if goal == "completed" else "instead of serving"
     return InstanceExited(f"{spec.component} {why} {what}.", component=spec.component, where=spec.name, hint=hint)
 
@@ -62,11 +63,11 @@ def _exited(spec: InstanceSpec, instance: Instance, goal: Condition) -> Instance
 def _late(spec: InstanceSpec, check: HealthCheck, goal: Condition, last: ProbeResult) -> NotReady:
     if goal == "completed":
         return NotReady(
-            f"{spec.component} did not end within {_JOB_LIMIT_S:g} s.", component=spec.component, hint=_RETRY
+            f"{spec.component} did not end within {_JOB_LIMIT_S:g} s.", component=spec.component, hint=_retry(spec)
         )
     return NotReady(
         f"{spec.component} runs but was not ready within {check.start_period_s:g} s: {last.detail}.",
         component=spec.component,
         where=spec.name,
-        hint=f"If the check is wrong: --set {spec.component}.health.path=/… or .port=…; then `iarnet retry APP`.",
+        hint=f"{_retry(spec)} If the check is wrong: `iarnet fork {spec.app} --set {spec.component}.health.path=/…`.",
     )

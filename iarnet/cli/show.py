@@ -59,7 +59,8 @@ class Show:
         if self.json:
             sys.stderr.write(json.dumps({"error": error.details()}, ensure_ascii=False) + "\n")
             return
-        what = f"{error.component}: {error.message}" if error.component else error.message
+        named = not error.component or error.message.startswith(error.component)
+        what = error.message if named else f"{error.component}: {error.message}"
         self.err.print(Text.assemble(("error: ", "bold red"), printable(what), (f"  [{error.code}]", "dim")))
         if error.where:
             self.note(f"  where: {error.where}")

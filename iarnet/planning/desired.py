@@ -42,7 +42,7 @@ def check(component: Component) -> None:
             f" {component.replicas} replicas.",
             component=component.name,
             where=f"{component.name}.replicas",
-            hint=f"iarnet scale APP {component.name}=1",
+            hint=f"Keep one: `iarnet scale` it with {component.name}=1.",
         )
 
 
