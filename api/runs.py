@@ -105,7 +105,7 @@ class Runs:
             return found
         except (WorkflowQueryFailedError, RPCError):
             deployment = await self._deployment(app, run_id)
-        return _of(deployment) if deployment else Progress(app=app, step=handle.id.split(".")[0])
+        return _of(deployment) if deployment else Progress(app=app)
 
     async def _end(self, handle: WorkflowHandle[Any, Any], app: str, run_id: str, status: DeploymentStatus) -> RunEnd:
         deployment = await self._deployment(app, run_id)

@@ -48,7 +48,7 @@ def follow(session: Session, run: dict[str, Any]) -> Ended:
 
 
 def _watch(session: Session, run: dict[str, Any]) -> Ended:
-    with _drawing(session.show) as drawing:
+    with _drawing(session.show, _title(run)) as drawing:
         for name, data in _patiently(session, run):
             if name == "done":
                 drawing.draw(data["progress"])
@@ -73,6 +73,12 @@ def _patiently(session: Session, run: dict[str, Any]) -> Iterator[tuple[str, Any
                 raise
             session.show.note("connection lost, trying again", style="yellow")
             time.sleep(PAUSE_S)
+
+
+def _title(run: dict[str, Any]) -> str:
+    """`change.shop` -> `shop`, `import.shop.main` -> `import shop`."""
+    kind, app, *_ = str(run["workflow_id"]).split(".")
+    return app if kind == "change" else f"{kind} {app}"
 
 
 def _path(run: dict[str, Any]) -> list[str]:
@@ -111,17 +117,18 @@ class Lines(Drawing):
     """One line for each thing that changed."""
 
     show: Show
+    title: str
     seen: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def draw(self, progress: dict[str, Any]) -> None:
         """The end of the run comes after the end of its parts."""
         ended = progress["status"] != "running"
         if not ended:
-            self._tell(progress["app"], "running", progress.get("step", ""))
+            self._tell(self.title, "running", progress.get("step", ""))
         for row in progress["components"]:
             self._tell(f"{progress['app']}/{row['component']}", row["phase"], row["detail"])
         if ended:
-            self._tell(progress["app"], progress["status"], progress.get("step", ""))
+            self._tell(self.title, progress["status"], progress.get("step", ""))
 
     def _tell(self, name: str, phase: str, detail: str) -> None:
         if self.seen.get(name) != (phase, detail):
@@ -132,30 +139,32 @@ class Lines(Drawing):
 @dataclass
 class Rows(Drawing):
     live: Live
+    title: str
     began: float
 
     def draw(self, progress: dict[str, Any]) -> None:
         rows = [(r["component"], styled(r["phase"]), r["provider_id"], r["detail"]) for r in progress["components"]]
         status = progress["status"]
         took = f"  {time.monotonic() - self.began:.0f} s"
-        head = Text.assemble((progress["app"], "bold"), "  ", styled(status), (took, "dim"), "  ")
+        head = Text.assemble((self.title, "bold"), "  ", styled(status), (took, "dim"), "  ")
         head.append(printable(progress.get("step", "")), style="dim")
         self.live.update(Group(head, table(("component", "phase", "provider", ""), rows)) if rows else head)
 
 
 class _Live(AbstractContextManager[Rows]):
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Show, title: str) -> None:
+        self._title = title
         self._live = Live(console=show.err, refresh_per_second=8, transient=False)
 
     def __enter__(self) -> Rows:
         self._live.start()
-        return Rows(self._live, time.monotonic())
+        return Rows(self._live, self._title, time.monotonic())
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
 
-def _drawing(show: Show) -> AbstractContextManager[Drawing]:
+def _drawing(show: Show, title: str) -> AbstractContextManager[Drawing]:
     if show.json:
         return nullcontext(Drawing())
-    return _Live(show) if show.live else nullcontext(Lines(show))
+    return _Live(show, title) if show.live else nullcontext(Lines(show, title))
