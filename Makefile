@@ -5,7 +5,7 @@ ARGS ?=
 QUICKSTART = DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m workers.quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help venv machine machine-down check test up down clean
+.PHONY: help venv machine machine-down check test bench up down clean
 # The environment and the images don't need each other.
 MAKEFLAGS += --jobs=2
 
@@ -26,6 +26,9 @@ check: venv ## linters, types, import rules, dependencies
 
 test: ## set up, check, and run all tests (ARGS="-k word")
 	@$(PYTHON) setup/verify.py test $(ARGS)
+
+bench: venv machine ## measure, and print the table of figures (ARGS="throughput")
+	@.venv/bin/python -m bench $(ARGS)
 
 up: venv machine ## start IARNet, and deploy APP=<git url> when given
 	@$(QUICKSTART) up $(APP)

@@ -18,6 +18,7 @@ from bench.options import Options
 from bench.programs import LoadProgram, load_program
 from bench.replacing import replacing
 from bench.report import Figure, table
+from bench.resuming import resuming
 from bench.throughput import throughput
 
 Row = Callable[[LoadProgram, Path, Options], Awaitable[list[Figure]]]
@@ -31,6 +32,7 @@ ROWS: dict[str, Row] = {
     "idle": idle,
     "apps": apps,
     "replacing": replacing,
+    "resuming": resuming,
 }
 
 

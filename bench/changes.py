@@ -84,7 +84,7 @@ async def _lead(made: World, revision: int) -> None:
     """As the API does it."""
     route = Route(id="main", app=APP, component=COMPONENT, to=(Backend(component=COMPONENT, revision=revision),))
     await made.store.traffic.put_route(route)
-    await made.gateway.refresh()
+    await made.gateway.refresh(APP)
 
 
 def _effects(done: list[Change], seen: list[Exchange]) -> list[tuple[str, float]]:

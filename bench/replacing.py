@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,13 +12,13 @@ from urllib.parse import urlsplit
 
 import docker
 
+from bench.engine import engine_url
 from bench.options import Options
 from bench.programs import Asking, LoadProgram
 from bench.report import Figure
 from tests.e2e.harness import NodeProcess, node
 from tests.e2e.repository import example
 
-ROOT = Path(__file__).parents[1]
 STREAMS = Path(__file__).parent / "streams"
 APP = "shop"
 PER_S = {"/api/products": 180, "/api/orders": 20}
@@ -42,7 +39,7 @@ class Told:
 
 async def replacing(program: LoadProgram, folder: Path, options: Options) -> list[Figure]:
     """One component after the other, then all of them in one change: a changed setting replaces what has it."""
-    url = _engine()
+    url = engine_url()
     engine = docker.APIClient(base_url=url, version="auto")
     with node(folder / "node", url) as running:
         await asyncio.to_thread(_deploy, running, folder)
@@ -79,14 +76,6 @@ async def replacing(program: LoadProgram, folder: Path, options: Options) -> lis
             met=not any(told.broken[kind] for told in (from_outside, from_inside) for kind in ("ws", "grpc")),
         ),
     ]
-
-
-def _engine() -> str:
-    given = os.environ.get("DOCKER_HOST", "")
-    if given:
-        return given
-    machine = (sys.executable, str(ROOT / "setup" / "machine.py"), "host")
-    return subprocess.run(machine, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _deploy(running: NodeProcess, folder: Path) -> None:

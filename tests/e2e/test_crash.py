@@ -16,6 +16,7 @@ import pytest
 from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import application, component, described, server, worker
 from tests.e2e.harness import NodeProcess, until
+from tests.e2e.reviving import taken_up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -47,11 +48,6 @@ def say_go(engine: docker.APIClient, name: str) -> None:
     engine.exec_start(engine.exec_create(name, ["touch", "/tmp/go"])["Id"])
 
 
-def history(node: NodeProcess, app: str) -> list[Any]:
-    shown = node.temporal("workflow", "show", "--workflow-id", f"change.{app}", "--output", "json")
-    return list(json.loads(shown.out)["events"])
-
-
 def ended(node: NodeProcess, app: str) -> Any:
     def look() -> Any:
         deployment = node.api("GET", f"/api/v1/apps/{app}").json()["deployment"]
@@ -64,19 +60,8 @@ def revived(node: NodeProcess, app: str, what: str) -> None:
     """Up again; prints how long it took, and how long until somebody worked on the change."""
     began = datetime.now(UTC)
     answered_s = node.up()
-
-    def taken_up() -> str:
-        described = node.temporal("workflow", "describe", "--workflow-id", f"change.{app}", "--output", "json")
-        pending = json.loads(described.out).get("pendingActivities", [])
-        starts = [a["lastStartedTime"] for a in pending if a.get("lastStartedTime")]
-        return max((s for s in [*starts, history(node, app)[-1]["eventTime"]] if _time(s) > began), default="")
-
-    resumed_s = (_time(until(taken_up, "the change goes on")) - began).total_seconds()
+    resumed_s = taken_up(node, app, began)
     print(f"{what}: the API answered after {answered_s:.2f} s, the change went on after {resumed_s:.2f} s")
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def test_a_deployment_goes_on_while_a_component_starts(
