@@ -57,6 +57,8 @@ BUILD = _options(3600, _CRASHES, absent_s=1800)
 DEPLOY = _options(1800, _CRASHES)
 REMOVE = _options(120, _CRASHES)
 MEND = _options(1800, _CRASHES)
+# An authority may take minutes to decide.
+ISSUE = _options(600, _CRASHES)
 # A watch has nothing better to do than to wait until somebody can do it.
 WATCH = _options(10, 0, heartbeat=False, absent_s=None)
 # Every restart of the node is an attempt more, and must not make the next one come later.

@@ -1,5 +1,7 @@
 """The beginning and the end of a change, in the store."""
 
+from collections.abc import Awaitable, Callable
+
 from temporalio import activity
 
 from iarnet.models.app import AppStatus, Event
@@ -11,13 +13,19 @@ from iarnet.store.base import Clock, Store
 
 
 class Recording:
-    """`node` is this node's name, `publish_host` what a person types to reach a port that is published here."""
+    """`node` is this node's name, `publish_host` what a person types to reach a port that is published here.
 
-    def __init__(self, store: Store, node: str, publish_host: str, clock: Clock) -> None:
+    `unnamed` hears of each host that was a domain of an app that is gone.
+    """
+
+    def __init__(
+        self, store: Store, node: str, publish_host: str, clock: Clock, unnamed: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._store = store
         self._node = node
         self._host = publish_host
         self._clock = clock
+        self._unnamed = unnamed
 
     @activity.defn
     async def begin_change(self, begin: Begin) -> Deployment:
@@ -35,8 +43,7 @@ class Recording:
         running = await self._store.instances.list(app=deployment.app)
         await self._give_back(outcome, running)
         if outcome.kind == "delete" and outcome.status == "succeeded":
-            await self._store.ledger.release_ports(deployment.app)
-            await self._store.apps.delete(deployment.app)
+            await self._forget(deployment.app)
         else:
             await self._settle(outcome, running)
         why = f": {outcome.failure.message}" if outcome.failure else ""
@@ -50,6 +57,13 @@ class Recording:
             duration_s=outcome.duration_s,
             notes=outcome.notes,
         )
+
+    async def _forget(self, app: str) -> None:
+        await self._store.ledger.release_ports(app)
+        domains = await self._store.domains.list(app)
+        await self._store.apps.delete(app)
+        for domain in domains:
+            await self._unnamed(domain.host)
 
     async def _give_back(self, outcome: Outcome, running: list[Instance]) -> None:
         """What was reserved for this change and never used. An app that ran once keeps its ports, stopped or not."""

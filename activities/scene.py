@@ -8,7 +8,8 @@ from iarnet.models.component import Component
 from iarnet.models.instance import Instance
 from iarnet.models.plan import Kept
 from iarnet.models.provider import ProviderState
-from iarnet.models.traffic import ServedPort, Service
+from iarnet.models.traffic import Route, ServedPort, Service
+from iarnet.planning.leading import Leading
 from iarnet.planning.serving import Serving, served
 from iarnet.providers.base import Providers
 from iarnet.store.base import Store
@@ -16,13 +17,14 @@ from iarnet.store.base import Store
 
 @dataclass(frozen=True)
 class Scene:
-    """An app and the providers. `admitted`: the instances that the gateways know."""
+    """An app and the providers. `admitted`: the instances that the gateways know; `routes`: those of users."""
 
     states: dict[str, ProviderState]
     actual: tuple[Instance, ...]
     previous: Revision | None
     services: tuple[Service, ...]
     admitted: frozenset[str]
+    routes: tuple[Route, ...] = ()
 
     @property
     def unreachable(self) -> set[str]:
@@ -49,7 +51,8 @@ class Scene:
         if not can.gateway:
             return Serving(idle.before), []
         ports, notes = served(components, host_ports, idle.before, can.lowest_port)
-        return replace(idle, after=(*idle.after, *ports)), notes
+        found = replace(idle, after=(*idle.after, *ports))
+        return found, [*notes, *self._lost_ways(found)]
 
     def complete(
         self, serving: Mapping[str, Serving], kept: Sequence[Kept], scope: set[str] | None
@@ -62,6 +65,12 @@ class Scene:
             unknown = [k for k in kept if k.provider_id == provider_id and k.instance not in self.admitted]
             found[provider_id] = replace(each, admits=tuple(k.instance for k in unknown if k.component in through))
         return found
+
+    def _lost_ways(self, serving: Serving) -> list[str]:
+        """Routes that lead to what the change takes away."""
+        before, after = Leading(serving.before), Leading(serving.after)
+        both = [(route.id, before.lead(route).notes, after.lead(route).notes) for route in self.routes]
+        return [f"route {id}: {note}" for id, known, now in both for note in now if note not in known]
 
     def _idle(self, provider_id: str, scope: set[str] | None) -> Serving:
         """Where nothing of the change runs: what it does not touch stays."""
@@ -83,6 +92,7 @@ async def look(store: Store, providers: Providers, owner: str, name: str) -> Sce
         previous=await store.facts.revision(app.name, app.revision) if app.revision else None,
         services=tuple(await store.traffic.services(name)),
         admitted=frozenset(endpoint.instance for endpoint in await store.traffic.endpoints(name)),
+        routes=tuple(await store.traffic.routes(name)),
     )
 
 

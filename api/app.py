@@ -14,9 +14,11 @@ from api.routes import (
     analysis,
     application,
     apps,
+    authority,
     changes,
     communication,
     deployments,
+    domains,
     events,
     health,
     logs,
@@ -48,14 +50,14 @@ TAGS = [
     {"name": "events", "description": "The story of an application"},
     {"name": "settings", "description": "Changes without a commit"},
     {"name": "secrets", "description": "Sealed values"},
-    {"name": "communication", "description": "Who takes requests, and which requests go where"},
+    {"name": "communication", "description": "Who takes requests, which requests go where, under which names"},
     {"name": "providers", "description": "Where things run"},
     {"name": "node", "description": "This node"},
     {"name": "documented", "description": "The routes of the requirement document, as written there"},
 ]
 VERSION_1 = (
     *(node, apps, analysis, changes, deployments, runs, events, logs, settings),
-    *(communication, providers, secrets, replay),
+    *(communication, domains, authority, providers, secrets, replay),
 )
 
 
@@ -83,6 +85,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(resource.router)
     app.include_router(application.router)
     app.include_router(communication.documented)
+    app.include_router(domains.documented)
     app.include_router(_version_1())
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

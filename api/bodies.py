@@ -4,11 +4,12 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, IPvAnyAddress, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, StringConstraints
 
 from iarnet.errors import InvalidInput
 from iarnet.models.base import AppName, ComponentName, Value
 from iarnet.models.change import OnFailure
+from iarnet.models.domains import CertificateKind
 from iarnet.models.source import GitSource
 from iarnet.models.traffic import Backend, HostName
 from iarnet.sources.url import check_ref, parse_url
@@ -21,7 +22,7 @@ SettingKey = Annotated[
     str,
     StringConstraints(
         pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
-        r"\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|(health\.)?[a-z_]{1,40})$"
+        r"\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|((health|limits|ejection)\.)?[a-z_]{1,40})$"
     ),
 ]
 SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]
@@ -30,6 +31,24 @@ SecretMap = Annotated[dict[SettingKey, SecretName], Field(max_length=1000)]
 Weight = Annotated[int, Field(ge=1, le=10_000)]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
 CookieValue = Annotated[str, StringConstraints(pattern=r"^[!-:<-~]*$", max_length=255)]
+
+
+def _name(text: object) -> object:
+    """As DNS has it: lower case, other letters than a-z encoded (RFC 5891), every part at most 63 bytes."""
+    if not isinstance(text, str):
+        return text
+    try:
+        found = text.strip().removesuffix(".").encode("idna").decode().lower()
+    except UnicodeError as error:
+        raise ValueError("must be a name such as shop.example.org") from error
+    parts = found.removeprefix("*.").split(".")
+    if not all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", part) for part in parts) or parts[-1].isdigit():
+        raise ValueError("must be a name such as shop.example.org")
+    return found
+
+
+Name = Annotated[HostName, BeforeValidator(_name)]
+Pem = Annotated[str, StringConstraints(max_length=100_000)]
 
 
 def _plain_address(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -135,7 +154,12 @@ class RouteBody(Value):
     )
     mirror: ComponentName | None = None
     timeout_s: float | None = Field(default=None, ge=0.001, le=86_400, description="null: no limit")
-    retries: int = Field(default=2, ge=0, le=10, description="how often a request that reached nobody is sent again")
+    retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="how often a request that reached nobody is sent again; null: until somebody is there, for 30 s",
+    )
 
 
 class RouteCreation(RouteBody):
@@ -157,6 +181,30 @@ class EndpointBody(Value):
     """`weight` is its share among the endpoints of its component."""
 
     weight: Weight
+
+
+class DomainBody(Value):
+    """A name for a component, at the ports where names are answered.
+
+    `certificate`: our `own` authority signs one, an `acme` server does, or `none`, and then HTTP alone answers. It is
+    `given` with `chain` and `key`, PEM; neither is shown again. `port` 0 is the component's first with HTTP. `plain`
+    answers HTTP, too, instead of redirecting it. With `redirect_to` everything is redirected to that name.
+    """
+
+    app: AppName = Field(examples=["shop"])
+    component: ComponentName = Field(examples=["web"])
+    port: int = Field(default=0, ge=0, le=65535)
+    certificate: CertificateKind = "own"
+    chain: Pem | None = None
+    key: Pem | None = Field(default=None, repr=False)
+    plain: bool = False
+    redirect_to: Name | None = None
+
+
+class DomainCreation(DomainBody):
+    """`*.example.org` is every name below, but for those that are domains themselves."""
+
+    host: Name = Field(examples=["shop.localhost"])
 
 
 def git_source(url: str, ref: str, credential: str | None = None, subdir: str = "") -> GitSource:

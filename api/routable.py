@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
-from api.traffic import BY_REQUEST
 from api.views import current_revision, newest_analysis
 from iarnet.analysis.names import did_you_mean
 from iarnet.errors import Conflict, InvalidComponent, InvalidInput
 from iarnet.models.component import Component
-from iarnet.models.traffic import Backend, Endpoint, Route, Service
+from iarnet.models.traffic import HTTP_PROTOCOLS, Backend, Endpoint, Route, Service
 from iarnet.store.base import Store
 
 
@@ -18,10 +17,10 @@ async def checked(store: Store, route: Route) -> Route:
     Raises `NotFound` for the app, `InvalidComponent`, `InvalidInput`, `Conflict`.
     """
     components = await components_of(store, route.app)
-    port = _port(components, route.component, route.port, "component")
-    to = tuple(b.model_copy(update={"port": _port(components, b.component, b.port, "to")}) for b in route.to)
+    port = port_of(components, route.component, route.port, "component")
+    to = tuple(b.model_copy(update={"port": port_of(components, b.component, b.port, "to")}) for b in route.to)
     if route.mirror:
-        _port(components, route.mirror, 0, "mirror")
+        port_of(components, route.mirror, 0, "mirror")
     if not sum(backend.weight for backend in route.to):
         raise InvalidInput("the weights add up to 0: no request could go anywhere", where="to", hint="raise one")
     _check_revisions(route.to, await store.traffic.endpoints(route.app))
@@ -58,24 +57,26 @@ def check_outside(address: IPv4Address | IPv6Address, services: Iterable[Service
         raise InvalidInput(f"{address} is in the network of {inside.app!r}", where="address", hint=hint)
 
 
-def _port(components: Mapping[str, Component], name: str, number: int, where: str) -> int:
+def port_of(components: Mapping[str, Component], name: str, number: int, where: str) -> int:
     """The port that is meant, for 0 the first where requests can be told apart. Raises `InvalidComponent`."""
     ports = check_known(components, name, where).ports
-    able = [p.port for p in ports if p.protocol in BY_REQUEST]
+    able = [p.port for p in ports if p.protocol in HTTP_PROTOCOLS]
     found = next((port for port in able if number in (0, port)), None)
     if found is not None:
         return found
     spoken = ", ".join(f"{p.port} speaks {p.protocol}" for p in ports) or "it listens on no port"
     what = f"{name!r} takes no requests" + (f" at port {number}" if number else "")
     hint = (
-        f"name port {', '.join(map(str, able))}" if able else f"{spoken}; only {', '.join(BY_REQUEST)} can be routed"
+        f"name port {', '.join(map(str, able))}"
+        if able
+        else f"{spoken}; only {', '.join(HTTP_PROTOCOLS)} can be routed"
     )
     raise InvalidComponent(what, where=where, hint=hint)
 
 
 def _check_revisions(backends: Iterable[Backend], endpoints: Iterable[Endpoint]) -> None:
     """A share for a revision that nobody runs would be requests that fail."""
-    running = {(e.component, e.revision) for e in endpoints}
+    running = {(e.component, e.revision) for e in endpoints if e.revision}
     for backend in backends:
         if backend.revision is None or not backend.weight or (backend.component, backend.revision) in running:
             continue

@@ -18,7 +18,9 @@ from iarnet.store.base import Store
 class Services:
     """`temporal_ui` is the base address of the Temporal web UI, or empty. `allowed_hosts` are the names, besides
     those of the loopback, under which clients may address this node (the host it listens on among them).
-    `replay` takes a workflow ID and a run ID (None: the newest run). `gateway` is None where nothing leads traffic.
+    `replay` takes a workflow ID and a run ID (None: the newest run). `gateway` is None where nothing leads traffic;
+    it answers names at `http_port` and `https_port`. `authority` gives the certificate of the one that signs our own,
+    PEM.
     """
 
     store: Store
@@ -33,6 +35,9 @@ class Services:
     remove_provider: Callable[[str], Awaitable[None]]
     replay: Callable[[str, str | None], Awaitable[ReplayReport]]
     gateway: Gateway | None = None
+    http_port: int = 80
+    https_port: int = 443
+    authority: Callable[[], Awaitable[str]] | None = None
     temporal_ui: str = ""
     task_queue: str = "iarnet"
     allowed_hosts: tuple[str, ...] = ()

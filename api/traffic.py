@@ -1,16 +1,17 @@
 """Endpoints and routes as a person looks at them: with where they answer, and what they are doing."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from iarnet.models.base import AppName, ComponentName, Value
-from iarnet.models.traffic import Backend, Endpoint, EndpointLoad, EndpointState, Protocol, Route, Service
+from iarnet.models.component import Ejection, Limits
+from iarnet.models.traffic import Backend, Breaker, Endpoint, EndpointLoad, EndpointState, Protocol, Route, Service
+from iarnet.planning.leading import Lead, Leading
 
 EXTERNAL = "external-"
-BY_REQUEST: tuple[Protocol, ...] = ("http", "grpc", "websocket")
-"""Requests can be told apart and led differently; of the others only connections can."""
 
 
 class EndpointPort(Value):
@@ -19,18 +20,21 @@ class EndpointPort(Value):
 
 
 class EndpointView(Value):
-    """`external` ones no deployment touches. `load` and `health` are what the gateway says, where it answers."""
+    """`external` ones no deployment touches. `load` and `health` are what the gateway says, where it answers.
+
+    `ejected`: it has failed too often, and gets nothing for a while.
+    """
 
     instance: str = Field(examples=["iarnet-shop-api-r2-0"])
     app: AppName
     component: ComponentName
     provider_id: str
-    revision: int
+    revision: int | None
     address: str = Field(examples=["10.210.8.3"])
     ports: tuple[EndpointPort, ...]
     weight: int
     state: EndpointState
-    health: Literal["healthy", "unhealthy", "unknown"]
+    health: Literal["healthy", "unhealthy", "ejected", "unknown"]
     external: bool
     load: EndpointLoad | None = None
 
@@ -39,7 +43,9 @@ class RouteView(Value):
     """`derived` ones come of a deployment: every port that the gateway serves. The others a user has added.
 
     `inside` is where neighbours send what it takes, `listens` where the gateway takes that, `published` where users
-    send it; all are empty while the component is not served.
+    send it; all are empty while the component is not served. `notes` say what of it is left out now, and why.
+    Derived ones have the `limits` and the `ejection` of their component, and say which limits are reached now
+    (`full`) and how much has been turned away because of them.
     """
 
     id: str = Field(examples=["orders-canary", "shop/api/8080/tcp"])
@@ -60,6 +66,11 @@ class RouteView(Value):
     inside: str = Field(default="", examples=["api:8080"])
     listens: str = Field(default="", examples=["10.210.8.1:8080"])
     published: str = Field(default="", examples=["localhost:20000"])
+    limits: Limits | None = None
+    ejection: Ejection | None = None
+    full: tuple[str, ...] = Field(default=(), examples=[["requests"]])
+    refused_total: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def endpoint_views(
@@ -68,16 +79,35 @@ def endpoint_views(
     return [_endpoint(e, services, loads.get(e.instance)) for e in endpoints]
 
 
-def route_views(routes: Iterable[Route], services: Sequence[Service], hosts: Mapping[str, str]) -> list[RouteView]:
-    """Per component, the derived ones first. `hosts` maps providers to the names of their hosts."""
-    found = [_derived(s, hosts) for s in services] + [route_view(r, services, hosts) for r in routes]
+def route_views(
+    routes: Iterable[Route],
+    services: Sequence[Service],
+    endpoints: Iterable[Endpoint],
+    hosts: Mapping[str, str],
+    breakers: Mapping[str, Breaker],
+) -> list[RouteView]:
+    """Per component, the derived ones first. `hosts` maps providers to the names of their hosts, `breakers` are by
+    the names of the services."""
+    leading = _by_app(services, endpoints)
+    added = [_route(leading[r.app].lead(r) if r.app in leading else Lead(r, None), hosts) for r in routes]
+    found = [_derived(s, hosts, breakers.get(s.name)) for s in services] + added
     return sorted(found, key=lambda r: (r.app, r.component, not r.derived, r.id, r.provider_id))
 
 
-def route_view(route: Route, services: Iterable[Service], hosts: Mapping[str, str]) -> RouteView:
-    service = next((s for s in services if _takes(s, route)), None)
-    where = _places(service, hosts) if service else {"protocol": None}
-    return RouteView(derived=False, **route.model_dump(), **where)
+def _by_app(services: Sequence[Service], endpoints: Iterable[Endpoint]) -> dict[str, Leading[Service]]:
+    behind: dict[str, list[Endpoint]] = defaultdict(list)
+    for endpoint in endpoints:
+        behind[endpoint.app].append(endpoint)
+    there: dict[str, list[Service]] = defaultdict(list)
+    for service in services:
+        there[service.app].append(service)
+    return {app: Leading(found, behind[app]) for app, found in there.items()}
+
+
+def _route(lead: Lead[Service], hosts: Mapping[str, str]) -> RouteView:
+    """Of an app that is stopped there is nothing to say."""
+    where = _places(lead.at, hosts) if lead.at else {"protocol": None}
+    return RouteView(derived=False, notes=lead.notes, **lead.route.model_dump(), **where)
 
 
 def _endpoint(endpoint: Endpoint, services: Iterable[Service], load: EndpointLoad | None) -> EndpointView:
@@ -86,25 +116,27 @@ def _endpoint(endpoint: Endpoint, services: Iterable[Service], load: EndpointLoa
     return EndpointView(
         **endpoint.model_dump(),
         ports=tuple(EndpointPort(port=s.port, protocol=s.protocol) for s in own),
-        health="unknown" if load is None else "healthy" if load.healthy else "unhealthy",
+        health=_health(load),
         external=endpoint.instance.startswith(EXTERNAL),
         load=load,
     )
 
 
-def _derived(service: Service, hosts: Mapping[str, str]) -> RouteView:
+def _health(load: EndpointLoad | None) -> Literal["healthy", "unhealthy", "ejected", "unknown"]:
+    if load is None:
+        return "unknown"
+    return "healthy" if load.healthy else "ejected" if load.ejected else "unhealthy"
+
+
+def _derived(service: Service, hosts: Mapping[str, str], breaker: Breaker | None) -> RouteView:
     return RouteView(
-        **service.model_dump(include={"app", "component", "port"}),
+        **service.model_dump(include={"app", "component", "port", "limits", "ejection"}),
+        **(breaker.model_dump(exclude={"service"}) if breaker else {}),
         id=service.name,
         derived=True,
         to=(Backend(component=service.component, port=service.port),),
         **_places(service, hosts),
     )
-
-
-def _takes(service: Service, route: Route) -> bool:
-    key = (service.app, service.component, service.port)
-    return key == (route.app, route.component, route.port) and service.protocol in BY_REQUEST
 
 
 def _places(service: Service, hosts: Mapping[str, str]) -> dict[str, object]:

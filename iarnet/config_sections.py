@@ -62,6 +62,12 @@ def _port_range(text: str) -> str:
     return text
 
 
+def _https(text: str) -> str:
+    if not text.startswith("https://"):
+        raise ValueError("must be an address that begins with https://")
+    return text
+
+
 def _ip(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -189,18 +195,41 @@ class DockerSettings(Value):
         return range(first, last + 1)
 
 
+class AcmeSettings(Value):
+    """Where certificates come from that browsers trust by themselves."""
+
+    directory: Annotated[str, AfterValidator(_https)] = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        description="ACME server (RFC 8555) for domains with the certificate `acme`: the address of its directory",
+    )
+    email: str = Field(default="", description="where that server may write to about certificates")
+    agree: bool = Field(default=False, description="you agree to that server's terms of service")
+    ca_bundle: FilePath | None = Field(
+        default=None, description="authorities to trust for that server itself, PEM; empty: those of the system"
+    )
+
+
 class GatewaySettings(Value):
     enabled: bool = Field(
         default=True, description="lead traffic through Envoy, where the engine's networks can be reached from here"
     )
+    remote: bool = Field(
+        default=True, description="also on engines elsewhere, where Envoy runs in a container in that host's network"
+    )
+    image: str = Field(
+        default="", description="image for that, with `envoy` and Perl; empty: Debian and the program of this machine"
+    )
     binary: str = Field(default="", description="path of the `envoy` program; empty takes the one that comes along")
     threads: int = Field(default=0, ge=0, le=256, description="Envoy's worker threads; 0: one per core")
+    http_port: int = Field(default=80, ge=1, le=65535, description="port for names, opened with the first domain")
+    https_port: int = Field(default=443, ge=1, le=65535, description="port for names that have a certificate")
     access_log: float = Field(
         default=0.01,
         ge=0,
         le=1,
         description="share of the requests that is logged, 0 to 1; what fails is logged in any case",
     )
+    acme: AcmeSettings = AcmeSettings()
 
 
 class Builds(Value):

@@ -3,6 +3,7 @@
 IarnetError
 ├── Refused             400  the request can't be carried out as it is written
 │   ├── InvalidInput         a value of the wrong form
+│   │   └── InvalidCertificate 422  one that can't be used, or not for that name
 │   ├── InvalidConfig        a configuration key or value
 │   ├── InvalidUrl           a repository address that is not allowed
 │   ├── InvalidComponent     a component description that contradicts itself
@@ -38,6 +39,10 @@ IarnetError
 ├── GatewayError        502  the data plane that leads traffic to instances
 │   ├── GatewayUnavailable   it does not answer (retryable)
 │   └── GatewayRefused  422  it does not accept a configuration; the last good one stays
+├── AuthorityError      502  who signs certificates gives none
+│   ├── AuthorityUnavailable 503  it does not answer
+│   ├── AuthorityRefused 422  it says no, or could not convince itself that the name is ours
+│   └── RateLimited     429  it was asked too often
 ├── Cancelled           409  somebody cancelled it
 ├── StoreUnavailable    503  the database does not answer (retryable)
 └── Missing             503  a part of this machine that is needed and not there
@@ -85,6 +90,10 @@ class Refused(IarnetError):
 
 class InvalidInput(Refused):
     pass
+
+
+class InvalidCertificate(InvalidInput):
+    status = 422
 
 
 class InvalidConfig(Refused):
@@ -233,6 +242,27 @@ class GatewayUnavailable(GatewayError):
 
 class GatewayRefused(GatewayError):
     status = 422
+
+
+class AuthorityError(IarnetError):
+    """Not retryable within the minute: each question counts, and what is wrong rarely ends by itself."""
+
+    status = 502
+
+
+class AuthorityUnavailable(AuthorityError):
+    status = 503
+
+
+class AuthorityRefused(AuthorityError):
+    status = 422
+
+
+class RateLimited(AuthorityError):
+    """`again_in_s`: how long it wants to be left alone."""
+
+    status = 429
+    again_in_s: float = 3600.0
 
 
 class Cancelled(IarnetError):

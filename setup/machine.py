@@ -1,4 +1,5 @@
-"""Make this machine able to run containers: `machine.py engine-up | engine-down | images [--all] | all | host`.
+"""Make this machine able to run containers and tests: `machine.py engine-up | engine-down | images [--all] | all |
+host | pebble`.
 
 Uses what is there first, adds only what is missing, and may be run again at any time.
 """
@@ -9,6 +10,7 @@ import sys
 import engine
 import images
 import packages
+import pebble
 from places import exclusively, say
 
 
@@ -19,6 +21,7 @@ def main() -> None:
     commands.add_parser("engine-up", help="use or start a Docker engine")
     commands.add_parser("engine-down", help="end the engine that engine-up started")
     commands.add_parser("host", help="print the engine's DOCKER_HOST value")
+    commands.add_parser("pebble", help="build the ACME server of the tests, and print where it is")
     for name in ("images", "all"):
         commands.add_parser(name, help="engine and base images").add_argument(
             "--all", action="store_true", help="also the images and programs that only tests need"
@@ -26,6 +29,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "host":
         print(_running_host())
+        return
+    if arguments.command == "pebble":
+        print(pebble.provide() or sys.exit("there is no go on this machine; Go 1.24 or newer builds it"))
         return
     with exclusively("machine"):
         if arguments.command == "engine-down":
@@ -37,6 +43,7 @@ def main() -> None:
             return
         if arguments.all:
             packages.require(packages.FOR_TESTS, packages.HIDDEN)
+            pebble.provide()
         images.provide(host, every=arguments.all)
 
 

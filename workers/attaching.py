@@ -17,9 +17,11 @@ from iarnet.providers.base import Provider
 from iarnet.providers.registry import LOCAL, ProviderRegistry, info_of, local_info
 from iarnet.store.base import Clock, Store
 from workers.monitors import NodeMonitors
+from workers.remotes import Remotes
 from workers.sweep import watch_provider
 
 _AGAIN_S = 2.0
+_PREPARED_S = 30.0
 _NOTHING = Capacity(total=Resources(), used=Resources(), available=Resources())
 
 log = structlog.get_logger()
@@ -37,6 +39,7 @@ class Attachments:
     store: Store
     monitors: NodeMonitors
     builder: LateBuilder
+    remotes: Remotes
     client: Client
     docker_urls: tuple[str, ...]
     clock: Clock
@@ -69,7 +72,7 @@ class Attachments:
             except BaseException:
                 await self.providers.forget(registration.id)
                 raise
-            await self._attach(provider)
+            await self._attach(provider, _PREPARED_S)
             return health
 
     async def remove(self, provider_id: str) -> None:
@@ -79,6 +82,7 @@ class Attachments:
             await self._leave(provider_id)
             await self._end_watch(provider_id)
             await self.monitors.remove(provider_id)
+            await self.remotes.remove(provider_id)
             await self.store.providers.unregister(provider_id)
             await self.providers.forget(provider_id)
             self._problems.pop(provider_id, None)
@@ -136,7 +140,8 @@ class Attachments:
     def _has(self, provider_id: str) -> bool:
         return any(p.info.id == provider_id for p in self.providers.all())
 
-    async def _attach(self, provider: Provider) -> None:
+    async def _attach(self, provider: Provider, prepared_within_s: float = 0.0) -> None:
+        await self.remotes.attach(provider, self.builder, prepared_within_s)
         await self.monitors.add(provider)
         await watch_provider(self.client, provider.info)
         self._problems.pop(provider.info.id, None)

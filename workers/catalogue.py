@@ -1,6 +1,7 @@
 """Every workflow type there is."""
 
 from workflows.analyze_app import AnalyzeApp
+from workflows.certificate_watch import CertificateWatch
 from workflows.delete_app import DeleteApp
 from workflows.deploy_app import DeployApp
 from workflows.health_watch import HealthWatch
@@ -20,4 +21,5 @@ WORKFLOWS = (
     DeleteApp,
     HealthWatch,
     ProviderWatch,
+    CertificateWatch,
 )

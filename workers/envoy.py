@@ -8,26 +8,32 @@ from iarnet.config import Settings
 from iarnet.gateway import access_log, process
 from iarnet.gateway.admin import Admin
 from iarnet.gateway.envoy import EnvoyGateway
+from iarnet.gateway.named import Ports
+from iarnet.gateway.names import Names
 from iarnet.gateway.xds import AdsServer
 from iarnet.providers.registry import LOCAL
-from iarnet.store.base import Traffic
+from iarnet.secrets.base import Secrets
+from iarnet.store.base import Store, Traffic
 
 
-async def started(stack: AsyncExitStack, settings: Settings, traffic: Traffic) -> EnvoyGateway:
+async def started(stack: AsyncExitStack, settings: Settings, store: Store, secrets: Secrets) -> EnvoyGateway:
     """The one of the last node, when it still runs. It ends with the stack if there is nothing to lead to any more.
 
     Raises `Missing`, `GatewayUnavailable`.
     """
     where = process.place(settings.data_dir / "gateway")
-    admin = Admin(where.admin)
+    admin, ads, traffic = Admin(where.admin), AdsServer(), store.traffic
+    address = settings.docker.publish_address
+    ports = Ports(address, settings.gateway.http_port, settings.gateway.https_port, where.access_log)
     gateway = EnvoyGateway(
         traffic,
         LOCAL,
-        AdsServer(),
+        ads,
         admin,
+        Names(store.domains, secrets, ads, ports),
         journal=where.journal,
         access_log=where.access_log,
-        publish_address=settings.docker.publish_address,
+        publish_address=address,
     )
     options: dict[str, Any] = {
         "binary": settings.gateway.binary,

@@ -1,7 +1,7 @@
 """The gateway of this node: one Envoy beside the engine of this machine, from the first service on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -13,9 +13,10 @@ from iarnet.errors import GatewayUnavailable, IarnetError
 from iarnet.gateway.base import Gateway
 from iarnet.gateway.direct import Direct
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
 from iarnet.providers.registry import LOCAL
-from iarnet.store.base import Traffic
+from iarnet.secrets.base import Secrets
+from iarnet.store.base import Store
 
 _AGAIN_S = 2.0
 _START_S = 30.0
@@ -23,6 +24,7 @@ _START_S = 30.0
 log = structlog.get_logger()
 
 Start = Callable[[], Awaitable[Gateway]]
+Elsewhere = Callable[[], Mapping[str, Gateway]]
 
 
 class LateGateway:
@@ -31,13 +33,20 @@ class LateGateway:
     Before, there is nothing to lead anywhere. A start that fails is tried again until it succeeds.
     """
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, wanted: Callable[[], Awaitable[bool]]) -> None:
+        """`wanted`: whether there is something to lead to already, or a name to be answered."""
         self._start = start
+        self._wanted = wanted
         self._starting: asyncio.Task[Gateway] | None = None
         self._problem = ""
 
     def begin(self) -> None:
         self._starting = self._starting or asyncio.create_task(self._started())
+
+    async def look(self) -> None:
+        """Begin when there is a reason to."""
+        if self._starting is None and await self._wanted():
+            self.begin()
 
     async def aclose(self) -> None:
         if self._starting and not self._starting.done():
@@ -61,6 +70,18 @@ class LateGateway:
     async def loads(self) -> list[EndpointLoad]:
         return await (await self._now()).loads()
 
+    async def unopened(self) -> dict[int, str]:
+        """None before it has started, whatever keeps it from that."""
+        if self._starting is None or not self._starting.done():
+            return {}
+        return await self._starting.result().unopened()
+
+    async def breakers(self, app: str = "") -> list[Breaker]:
+        """None before it has started, whatever keeps it from that."""
+        if self._starting is None or not self._starting.done():
+            return []
+        return await self._starting.result().breakers(app)
+
     async def checks(self) -> dict[str, bool]:
         """None before it has started, whatever keeps it from that."""
         if self._starting is None or not self._starting.done():
@@ -73,14 +94,15 @@ class LateGateway:
             return []
         return await self._starting.result().traffic(app)
 
-    async def refresh(self) -> None:
-        await (await self._now()).refresh()
+    async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
+        await self.look()
+        await (await self._now(within_s)).refresh(app, within_s)
 
-    async def _now(self) -> Gateway:
+    async def _now(self, within_s: float = _START_S) -> Gateway:
         if self._starting is None:
             return Direct()
         try:
-            return await asyncio.wait_for(asyncio.shield(self._starting), _START_S)
+            return await asyncio.wait_for(asyncio.shield(self._starting), within_s)
         except TimeoutError:
             raise GatewayUnavailable(
                 f"The gateway does not start: {self._problem or 'no answer yet'}",
@@ -92,36 +114,47 @@ class LateGateway:
             try:
                 return await self._start()
             except IarnetError as error:
+                if self._problem != error.message:
+                    log.error("the gateway can't be started", problem=error.message, log=error.log)
                 self._problem = error.message
-                log.error("the gateway can't be started", problem=error.message, log=error.log)
                 await asyncio.sleep(_AGAIN_S)
 
 
 class NodeGateways:
-    """Implements `Gateways`."""
+    """Implements `Gateways`. `elsewhere`: those beside other engines, as of now."""
 
-    def __init__(self, local: Gateway) -> None:
+    def __init__(self, local: Gateway, elsewhere: Elsewhere = dict) -> None:
         self.local = local
+        self._elsewhere = elsewhere
+
+    def all(self) -> Mapping[str, Gateway]:
+        """By provider."""
+        return {LOCAL: self.local, **self._elsewhere()}
 
     def get(self, provider_id: str) -> Gateway:
-        return self.local if provider_id == LOCAL else Direct()
+        return self.all().get(provider_id, Direct())
 
 
 @asynccontextmanager
-async def gateways(settings: Settings, traffic: Traffic) -> AsyncIterator[NodeGateways]:
+async def gateways(
+    settings: Settings, store: Store, secrets: Secrets, elsewhere: Elsewhere = dict
+) -> AsyncIterator[NodeGateways]:
     """For a node. Envoy stays when it ends, unless there is nothing to lead to any more."""
     if not settings.gateway.enabled:
         yield NodeGateways(Direct())
         return
     async with AsyncExitStack() as stack:
-        late = LateGateway(partial(_envoy, stack, settings, traffic))
+        late = LateGateway(partial(_envoy, stack, settings, store, secrets), partial(_is_used, store))
         stack.push_async_callback(late.aclose)
-        if await traffic.services(provider_id=LOCAL):
-            late.begin()
-        yield NodeGateways(late)
+        await late.look()
+        yield NodeGateways(late, elsewhere)
 
 
-async def _envoy(stack: AsyncExitStack, settings: Settings, traffic: Traffic) -> Gateway:
+async def _is_used(store: Store) -> bool:
+    return bool(await store.traffic.services(provider_id=LOCAL) or await store.domains.list())
+
+
+async def _envoy(stack: AsyncExitStack, settings: Settings, store: Store, secrets: Secrets) -> Gateway:
     envoy = await asyncio.to_thread(import_module, "workers.envoy")
-    gateway: Gateway = await envoy.started(stack, settings, traffic)
+    gateway: Gateway = await envoy.started(stack, settings, store, secrets)
     return gateway

@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from activities.analyzing import Analyzing
 from activities.building import Building
+from activities.certifying import Certifying, watch_certificate
 from activities.deploying import Deploying
 from activities.placing import Placing
 from activities.planning import Planning
@@ -41,11 +42,14 @@ from iarnet.store.sql import SqlStore
 from workers import data_directory, former, mode, pools, replaying, temporal
 from workers.attaching import Attachments
 from workers.gateways import NodeGateways, gateways
+from workers.issuers import NodeIssuers
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
 from workers.pools import Activities
+from workers.remotes import Remotes, base
 from workers.serving import serving
 from workers.sweep import sweep
+from workers.together import Together
 
 log = structlog.get_logger()
 
@@ -69,6 +73,8 @@ class Adapters:
     providers: ProviderRegistry
     builder: LateBuilder
     gateways: NodeGateways
+    remotes: Remotes
+    issuers: NodeIssuers
     monitors: NodeMonitors
 
 
@@ -92,7 +98,8 @@ async def running(settings: Settings) -> AsyncIterator[Node]:
         )
         attachments = _attachments(settings, adapters, client)
         await stack.enter_async_context(attachments.looking())
-        pool = pools.workers(client, settings.node_name, _activities(settings, adapters, watching), adapters.secrets)
+        activities = _activities(settings, adapters, watching, client)
+        pool = pools.workers(client, settings.node_name, activities, adapters.secrets)
         await stack.enter_async_context(pools.serving(pool))
         await former.release(client, settings.node_name, identity)
         await sweep(client, adapters.store, watching)
@@ -146,14 +153,18 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
             network_pool=settings.docker.network_pool,
             publish_address=settings.docker.publish_address,
             gateway=settings.gateway.enabled,
+            companion=base(settings),
         ),
     )
     stack.push_async_callback(providers.aclose)
-    leading = await stack.enter_async_context(gateways(settings, store.traffic))
+    remotes = Remotes(settings, store, secrets)
+    stack.push_async_callback(remotes.aclose)
+    leading = await stack.enter_async_context(gateways(settings, store, secrets, remotes.gateways))
     monitors = NodeMonitors(partial(_monitor, settings, store, leading))
     stack.push_async_callback(monitors.aclose)
     builder = LateBuilder(partial(_builder, settings, sources, secrets))
-    return Adapters(store, secrets, sources, providers, builder, leading, monitors)
+    issuers = NodeIssuers(settings, secrets, clock)
+    return Adapters(store, secrets, sources, providers, builder, leading, remotes, issuers, monitors)
 
 
 def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Attachments:
@@ -163,6 +174,7 @@ def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Atta
         store=adapters.store,
         monitors=adapters.monitors,
         builder=adapters.builder,
+        remotes=adapters.remotes,
         client=client,
         docker_urls=_docker_urls(settings),
         clock=clock,
@@ -204,7 +216,7 @@ def _monitor(settings: Settings, store: SqlStore, leading: NodeGateways, provide
     return ProviderMonitor(provider, store, settings.node_name, clock, cap, leading.get(provider.info.id))
 
 
-def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> Activities:
+def _activities(settings: Settings, adapters: Adapters, watching: Watching, client: Client) -> Activities:
     store, providers, secrets, sources = adapters.store, adapters.providers, adapters.secrets, adapters.sources
     revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
@@ -213,8 +225,11 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
     analyzing = Analyzing(store, sources, partial(analyze, ecosystems=ECOSYSTEMS))
     deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
     building = Building(store, adapters.builder)
-    recording = Recording(store, settings.node_name, "localhost", clock)
+    unnamed = partial(watch_certificate, client, changed=True)
+    recording = Recording(store, settings.node_name, "localhost", clock, unnamed)
     placing = Placing(settings.node_name)
+    together = Together(adapters.gateways.all, store.traffic)
+    certifying = Certifying(store, secrets, together, adapters.issuers.by_kind, clock)
     return Activities(
         anywhere=[
             recording.begin_change,
@@ -226,6 +241,9 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
             watching.ensure_watch,
             watching.home_of,
             watching.apps_on,
+            certifying.look_at_domain,
+            certifying.note_problem,
+            certifying.forget_keys,
         ],
         here=[
             recording.finish_change,
@@ -240,6 +258,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching) -> A
             deploying.remove_instance,
             deploying.release_provider,
             watching.mend_instance,
+            certifying.issue_certificate,
         ],
         watches=[watching.follow_provider],
         builds=[building.build_image],
@@ -261,7 +280,10 @@ def _services(
         add_provider=attachments.add,
         remove_provider=attachments.remove,
         replay=partial(replaying.replay, connected.client),
-        gateway=adapters.gateways.local if settings.gateway.enabled else None,
+        gateway=Together(adapters.gateways.all, adapters.store.traffic) if settings.gateway.enabled else None,
+        http_port=settings.gateway.http_port,
+        https_port=settings.gateway.https_port,
+        authority=adapters.issuers.authority,
         temporal_ui=connected.ui,
         allowed_hosts=(*settings.allowed_hosts, settings.api_address.host),
     )

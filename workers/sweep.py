@@ -5,6 +5,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.certifying import watch_certificate
 from activities.options import QUEUE
 from activities.watching import Watching
 from iarnet.models.change import ChangeRequest
@@ -32,13 +33,16 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
 
 
 async def sweep(client: Client, store: Store, watching: Watching) -> None:
-    """Watches of what runs, and a change with cause `recover` for an app whose change is gone."""
+    """Watches of what runs and of certificates, and a change with cause `recover` for an app whose change is gone."""
     for app in await store.apps.list():
         if app.status in _RUNS and app.revision:
             await watching.ensure_watch(app.name)
         if app.status in _CHANGES and not await _is_open(client, f"change.{app.name}"):
             log.warning("a change has disappeared", app=app.name, status=app.status)
             await watching.start_change(ChangeRequest(app=app.name, cause="recover", fetch=False))
+    for domain in await store.domains.list():
+        if domain.certificate != "none":
+            await watch_certificate(client, domain.host)
 
 
 async def _is_open(client: Client, workflow_id: str) -> bool:

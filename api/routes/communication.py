@@ -14,7 +14,7 @@ from api.deps import Given, Turn
 from api.errors import refusals
 from api.routable import check_known, check_outside, checked, components_of
 from api.services import Services
-from api.traffic import EXTERNAL, EndpointView, RouteView, endpoint_views, route_view, route_views
+from api.traffic import EXTERNAL, EndpointView, RouteView, endpoint_views, route_views
 from api.views import hosts
 from iarnet.analysis.names import component_name, unique
 from iarnet.errors import (
@@ -31,13 +31,15 @@ from iarnet.errors import (
 )
 from iarnet.gateway.base import Gateway
 from iarnet.models.base import AppName, Value
-from iarnet.models.traffic import Endpoint, EndpointLoad, Route
+from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, Route
 from iarnet.store.base import Store, Traffic
 
 router = APIRouter(prefix="/communication", tags=["communication"])
 
 WRITE = (NotFound, Conflict, GatewayRefused, GatewayUnavailable, Missing)
 Write = Callable[[], Awaitable[None]]
+_WITHIN_S = 3.0
+_BACK_WITHIN_S = 0.5
 OfApp = Annotated[AppName | None, Query(description="only those of this application")]
 
 
@@ -59,7 +61,7 @@ class Routes(Value):
     responses=refusals(NotFound),
 )
 async def list_endpoints(given: Given, app: OfApp = None) -> Endpoints:
-    await _check_app(given.store, app)
+    await check_app(given.store, app)
     traffic = given.store.traffic
     loads, problem = await _loads(given.gateway)
     found = endpoint_views(await traffic.endpoints(app), await traffic.services(app), loads)
@@ -84,7 +86,7 @@ async def add_endpoint(body: EndpointCreation, given: Given, turn: Turn) -> Endp
         hint = f"change its weight: PUT /api/v1/communication/endpoints/{made[0].instance}"
         raise AlreadyExists(f"{body.address} takes requests already", where=made[0].instance, hint=hint)
     undo = partial(traffic.forget_endpoint, made[0].instance)
-    await _take_effect(given, partial(_put_all, traffic, made), undo)
+    await take_effect(given, body.app, partial(_put_all, traffic, made), undo)
     return endpoint_views(made, services, {})[0]
 
 
@@ -96,10 +98,10 @@ async def add_endpoint(body: EndpointCreation, given: Given, turn: Turn) -> Endp
 )
 async def change_endpoint(instance: PlainText, body: EndpointBody, given: Given, turn: Turn) -> EndpointView:
     traffic = given.store.traffic
-    before = await _endpoints(traffic, instance)
-    after = [e.model_copy(update={"weight": body.weight}) for e in before]
-    await _take_effect(given, partial(_put_all, traffic, after), partial(_put_all, traffic, before))
-    return endpoint_views(after, await traffic.services(after[0].app), {})[0]
+    before = (await _endpoints(traffic, instance))[0]
+    write, undo = (partial(traffic.set_endpoint_weight, instance, w) for w in (body.weight, before.weight))
+    await take_effect(given, before.app, write, undo)
+    return endpoint_views(await _endpoints(traffic, instance), await traffic.services(before.app), {})[0]
 
 
 @router.delete(
@@ -114,20 +116,25 @@ async def remove_endpoint(
     given: Given,
     within_s: Annotated[float, Query(ge=0, le=30, description="how long that may take")] = 10,
 ) -> None:
-    found = await _endpoints(given.store.traffic, instance)
+    traffic = given.store.traffic
+    found = (await _endpoints(traffic, instance))[0]
     if not instance.startswith(EXTERNAL):
-        hint = f"scale, stop or deploy {found[0].app!r} instead"
+        hint = f"scale, stop or deploy {found.app!r} instead"
         raise Conflict(f"{instance!r} belongs to a deployment", where=instance, hint=hint)
-    await _gateway(given).drain(instance, within_s)
+    write, undo = (partial(traffic.set_endpoint_state, instance, state) for state in ("draining", found.state))
+    await take_effect(given, found.app, write, undo)
+    await gateway_of(given).drain(instance, within_s)
 
 
 @router.get("/routes", operation_id="listRoutes", summary="Which requests go where", responses=refusals(NotFound))
 async def list_routes(given: Given, app: OfApp = None) -> Routes:
     """Those that come of deployments (`derived`), and those that were added."""
-    await _check_app(given.store, app)
+    await check_app(given.store, app)
     traffic = given.store.traffic
     where = hosts(await given.store.providers.states())
-    return Routes(routes=route_views(await traffic.routes(app), await traffic.services(app), where))
+    services, endpoints = await traffic.services(app), await traffic.endpoints(app)
+    full = await _breakers(given.gateway, app or "")
+    return Routes(routes=route_views(await traffic.routes(app), services, endpoints, where, full))
 
 
 @router.post(
@@ -145,7 +152,7 @@ async def add_route(body: RouteCreation, given: Given, turn: Turn) -> RouteView:
         raise AlreadyExists(f"there is a route {body.id!r} already", where=body.id, hint=hint)
     id = body.id or unique(component_name(f"{body.app} {body.component} {body.path}"), taken)
     route = await checked(given.store, Route(id=id, **body.model_dump(exclude={"id"})))
-    await _take_effect(given, partial(traffic.put_route, route), partial(traffic.delete_route, id))
+    await take_effect(given, body.app, partial(traffic.put_route, route), partial(traffic.delete_route, id))
     return await _seen(given.store, route)
 
 
@@ -162,7 +169,7 @@ async def change_route(route_id: PlainText, body: RouteBody, given: Given, turn:
         hint = "add one there, and remove this one"
         raise InvalidInput(f"route {route_id!r} belongs to {before.app!r}", where="app", hint=hint)
     after = await checked(given.store, Route(id=route_id, **body.model_dump()))
-    await _take_effect(given, partial(traffic.put_route, after), partial(traffic.put_route, before))
+    await take_effect(given, body.app, partial(traffic.put_route, after), partial(traffic.put_route, before))
     return await _seen(given.store, after)
 
 
@@ -176,23 +183,26 @@ async def change_route(route_id: PlainText, body: RouteBody, given: Given, turn:
 async def remove_route(route_id: PlainText, given: Given, turn: Turn) -> None:
     traffic = given.store.traffic
     before = await _added(traffic, route_id)
-    await _take_effect(given, partial(traffic.delete_route, route_id), partial(traffic.put_route, before))
+    await take_effect(given, before.app, partial(traffic.delete_route, route_id), partial(traffic.put_route, before))
 
 
-async def _take_effect(given: Services, write: Write, undo: Write) -> None:
-    """All or nothing: what the gateway does not take over is taken back, and its refusal is the answer."""
-    gateway = _gateway(given)
+async def take_effect(given: Services, app: str, write: Write, undo: Write) -> None:
+    """All or nothing: what the gateway does not take over is taken back, and its refusal is the answer.
+
+    Somebody waits for that, who can try again; a deployment has more patience. What was before comes back by itself.
+    """
+    gateway = gateway_of(given)
     await write()
     try:
-        await gateway.refresh()
+        await gateway.refresh(app, _WITHIN_S)
     except IarnetError:
         await undo()
         with suppress(IarnetError):
-            await gateway.refresh()
+            await gateway.refresh(app, _BACK_WITHIN_S)
         raise
 
 
-def _gateway(given: Services) -> Gateway:
+def gateway_of(given: Services) -> Gateway:
     if given.gateway is None:
         hint = "traffic is led on a local Docker engine only: `iarnet doctor` says what is missing for that"
         raise Missing("no gateway runs on this node", where="gateway", hint=hint)
@@ -208,7 +218,15 @@ async def _loads(gateway: Gateway | None) -> tuple[dict[str, EndpointLoad], str]
         return {}, error.message
 
 
-async def _check_app(store: Store, app: str | None) -> None:
+async def _breakers(gateway: Gateway | None, app: str) -> dict[str, Breaker]:
+    """Nothing while the gateway does not say: the rest is known without it."""
+    try:
+        return {breaker.service: breaker for breaker in await gateway.breakers(app)} if gateway else {}
+    except GatewayError:
+        return {}
+
+
+async def check_app(store: Store, app: str | None) -> None:
     if app is not None:
         await store.apps.get(app)
 
@@ -221,13 +239,11 @@ async def _external(store: Store, body: EndpointCreation) -> list[Endpoint]:
         hint = "deploy it; a component that is reached directly has no share to give away"
         raise Conflict(f"{body.component!r} is not served by the gateway", where="component", hint=hint)
     digits = re.sub(r"[^0-9a-f]+", "-", body.address.exploded)
-    revision = (await store.apps.get(body.app)).revision
     return [
         Endpoint(
             **body.model_dump(include={"app", "component", "weight"}),
             instance=f"{EXTERNAL}{body.app}-{body.component}-{digits}",
             provider_id=provider_id,
-            revision=revision or 1,
             address=str(body.address),
         )
         for provider_id in providers
@@ -260,10 +276,12 @@ async def _added(traffic: Traffic, route_id: str) -> Route:
 
 async def _seen(store: Store, route: Route) -> RouteView:
     where = hosts(await store.providers.states())
-    return route_view(route, await store.traffic.services(route.app), where)
+    traffic = store.traffic
+    services, endpoints = await traffic.services(route.app), await traffic.endpoints(route.app)
+    return next(view for view in route_views([route], services, endpoints, where, {}) if view.id == route.id)
 
 
-def _documented() -> APIRouter:
+def documented_of(router: APIRouter) -> APIRouter:
     """The same at the root, under names of its own."""
     made = APIRouter(tags=["documented"])
     for route in router.routes:
@@ -281,4 +299,4 @@ def _documented() -> APIRouter:
     return made
 
 
-documented = _documented()
+documented = documented_of(router)

@@ -11,9 +11,12 @@ from iarnet.analysis.structures.quantities import cpu_millis, memory_bytes, prog
 from iarnet.errors import InvalidComponent, InvalidInput
 from iarnet.models.analysis import Analysis, Evidence
 from iarnet.models.app import Settings
-from iarnet.models.component import Component, ComponentKind, EnvVar, HealthCheck, Port
+from iarnet.models.component import Component, ComponentKind, Ejection, EnvVar, HealthCheck, Limits, Port
 
-HEALTH_FIELDS = ("type", "path", "port", "command", "interval", "timeout", "start_period", "retries")
+HEALTH_FIELDS = ("type", "path", "service", "port", "command", "interval", "timeout", "start_period", "retries")
+LIMIT_FIELDS = tuple(Limits.model_fields)
+EJECTION_FIELDS = ("after", "for", "percent")
+_GROUPS = {"health": HEALTH_FIELDS, "limits": LIMIT_FIELDS, "ejection": EJECTION_FIELDS}
 
 
 def apply_corrections(analysis: Analysis, settings: Settings) -> Analysis:
@@ -45,7 +48,7 @@ def _split(key: str, components: dict[str, Component]) -> tuple[str, str]:
     name, _, field = key.partition(".")
     if name not in components:
         raise InvalidInput(f"there is no component {name!r}", where=key, hint=did_you_mean(name, components))
-    known = (*_FIELDS, *(f"health.{part}" for part in HEALTH_FIELDS))
+    known = (*_FIELDS, *(f"{group}.{part}" for group, parts in _GROUPS.items() for part in parts))
     if field not in known and not field.startswith("env."):
         raise InvalidInput(f"a component has no {field!r}", where=key, hint=did_you_mean(field, [*known, "env.NAME"]))
     return name, field
@@ -57,6 +60,10 @@ def _corrected(component: Component, field: str, value: str, key: str) -> Compon
             return _with_env(component, EnvVar(name=_env_name(field, key), value=value))
         if field.startswith("health."):
             return _update(component, health=_health(component, field.removeprefix("health."), value))
+        if field.startswith("limits."):
+            return _update(component, limits=_limits(component, field.removeprefix("limits."), value))
+        if field.startswith("ejection."):
+            return _update(component, ejection=_ejection(component, field.removeprefix("ejection."), value))
         return _update(component, **_FIELDS[field](component, value))
     except ValidationError as error:
         first = error.errors()[0]
@@ -139,10 +146,12 @@ def _resources(amount: str, read: Callable[[str, str], int]) -> Callable[[Compon
 
 
 def _health(component: Component, field: str, value: str) -> HealthCheck:
-    """A path makes it an HTTP check, a command a check by command."""
+    """A path makes it an HTTP check, a service one by gRPC, a command a check by command."""
     facts = (component.health or HealthCheck(port=component.port.port if component.port else None)).model_dump()
     if field == "path":
         facts |= {"type": "http", "path": "/" + value.lstrip("/")}
+    elif field == "service":
+        facts |= {"type": "grpc", "service": value or None}
     elif field == "command":
         facts |= {"type": "command", "command": program(value, "health.command")}
     elif field in ("interval", "timeout", "start_period"):
@@ -150,6 +159,17 @@ def _health(component: Component, field: str, value: str) -> HealthCheck:
     else:
         facts[field] = _integer(value) if field in ("port", "retries") else value
     return HealthCheck.model_validate(facts)
+
+
+def _limits(component: Component, field: str, value: str) -> Limits:
+    facts = (component.limits or Limits()).model_dump()
+    return Limits.model_validate(facts | {field: None if value == "none" else _integer(value)})
+
+
+def _ejection(component: Component, field: str, value: str) -> Ejection:
+    facts = (component.ejection or Ejection()).model_dump()
+    changed = {"for_s": seconds(value, field)} if field == "for" else {field: _integer(value)}
+    return Ejection.model_validate(facts | changed)
 
 
 def _integer(value: str) -> int:

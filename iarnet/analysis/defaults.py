@@ -47,7 +47,7 @@ def _health(draft: Draft) -> None:
     ports: tuple[Port, ...] = tuple(p for p in draft.facts.get("ports", ()) if p.protocol != "udp")
     if health is None:
         health = _usual(draft, ports)
-    if health.type in ("http", "tcp") and health.port is None and ports:
+    if health.type in ("http", "grpc", "tcp") and health.port is None and ports:
         health = health.model_copy(update={"port": ports[0].port})
     draft.facts["health"] = health
 

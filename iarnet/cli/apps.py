@@ -108,6 +108,14 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
     if rows:
         columns = ("component", "kind", "state", "replicas", "provider", "address", *(TRAFFIC if busy else ()), "")
         session.show.table(columns, rows)
+    for domain in session.node.get("communication", "domains", app=app)["domains"]:
+        target = domain["redirect_to"] or domain["component"]
+        why = domain["problem"] or domain["warning"]
+        session.show.out.print(
+            Text.assemble(
+                f"{domain['url']} -> {target}  ", styled(domain["state"]), f"  {printable(why)}" if why else ""
+            )
+        )
     for warning in found["warnings"]:
         session.show.text(f"{warning['severity']}: {warning['message']}{_place(warning)}", style="yellow")
     failure = (found["deployment"] or {}).get("failure")

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from iarnet.cli import analyze, apps, changes, doctor, node, providers, secrets, traffic, watching
+from iarnet.cli import (
+    analyze,
+    apps,
+    authority,
+    changes,
+    doctor,
+    domains,
+    node,
+    providers,
+    secrets,
+    traffic,
+    watching,
+)
 from iarnet.cli.exits import INTERRUPTED, exit_code
 from iarnet.cli.session import Session
 from iarnet.cli.show import Show
@@ -105,6 +117,14 @@ def _build() -> typer.Typer:
         help="Which requests go where; without a command it lists them.",
         no_args_is_help=False,
     )
+    made.add_typer(
+        _group(ls=domains.ls, add=domains.add, rm=domains.rm),
+        cls=Listing,
+        name="domains",
+        help="Names under which people reach applications; without a command it lists them.",
+        no_args_is_help=False,
+    )
+    made.command(epilog=EPILOG)(authority.authority)
     made.add_typer(_group(ls=apps.ls), name="apps", help="Applications.")
     made.add_typer(
         _group(ls=providers.ls, add=providers.add, test=providers.test, rm=providers.rm),

@@ -13,9 +13,19 @@ from rich.text import Text
 from iarnet.errors import IarnetError
 
 STYLES = {
-    "green": ("healthy", "completed", "kept", "succeeded", "running", "active", "ok"),
+    "green": ("healthy", "completed", "kept", "succeeded", "running", "active", "ok", "ready"),
     "bold red": ("failed", "fail", "unreachable"),
-    "yellow": ("degraded", "cancelled", "rolled-back", "removing", "stopping", "deleting", "draining", "warn"),
+    "yellow": (
+        "degraded",
+        "cancelled",
+        "rolled-back",
+        "removing",
+        "stopping",
+        "deleting",
+        "draining",
+        "warn",
+        "waiting",
+    ),
     "cyan": ("building", "starting", "deploying", "changing"),
 }
 

@@ -44,7 +44,11 @@ def ls(ctx: typer.Context, app: OfApp = None) -> None:
         return session.show.document(found)
     if not found["routes"]:
         return session.show.text("no routes: nothing that runs is reached through the gateway")
-    return session.show.table(ROUTES, [_route_row(r) for r in found["routes"]])
+    session.show.table(ROUTES, [_route_row(r) for r in found["routes"]])
+    for route in found["routes"]:
+        for note in (*route["notes"], *_bounded(route)):
+            session.show.note(f"{route['id']}: {note}", style="yellow")
+    return None
 
 
 def add(
@@ -65,7 +69,12 @@ def add(
     port: Annotated[int, typer.Option(help="of the component; else its first with HTTP", min=0, max=65535)] = 0,
     mirror: Annotated[str | None, typer.Option(metavar="COMPONENT", help="gets a copy of each request")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="S", help="seconds that an answer may take")] = None,
-    retries: Annotated[int, typer.Option(help="of a request that reached nobody", min=0, max=10)] = 2,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            help="of a request that reached nobody; else until somebody is there", min=0, max=10, show_default=False
+        ),
+    ] = None,
     id: Annotated[str | None, typer.Option("--id", metavar="ID", help="its name; else one is made")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="in the place of the route that has this ID")] = False,
 ) -> None:
@@ -126,7 +135,7 @@ def _endpoint_row(endpoint: dict[str, Any]) -> tuple[Any, ...]:
         styled(endpoint["health"]),
         f"{host}:{ports}" if ports else endpoint["address"],
         endpoint["weight"],
-        f"r{endpoint['revision']}",
+        f"r{endpoint['revision']}" if endpoint["revision"] else "",
         *_load(endpoint["load"]),
     )
 
@@ -145,9 +154,16 @@ def _route_row(route: dict[str, Any]) -> tuple[str, ...]:
         _takes(route),
         _backends(route),
         "" if route["timeout_s"] is None else f"{route['timeout_s']:g} s",
-        "" if route["derived"] else str(route["retries"]),
+        "" if route["retries"] is None else str(route["retries"]),
         route["published"],
     )
+
+
+def _bounded(route: dict[str, Any]) -> list[str]:
+    """`2 requests at a time, no more for now; 3 were turned away`."""
+    full = [f"{route['limits'][what]} {what} at a time, no more for now" for what in route["full"]]
+    away = [f"{route['refused_total']} were turned away because of its limits"] if route["refused_total"] else []
+    return full + away
 
 
 def _takes(route: dict[str, Any]) -> str:

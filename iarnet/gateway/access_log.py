@@ -20,6 +20,7 @@ Kind = Literal["http", "grpc", "tcp"]
 _SHARE = "gateway.access_log"
 _MILLION = 1_000_000
 
+NAMED_APP = "%METADATA(VIRTUAL_HOST:iarnet:app)%"
 NAMED = "%METADATA(VIRTUAL_HOST:iarnet:component)%"
 """The component that a request is for, where its virtual host has the metadata `named`."""
 
@@ -60,9 +61,10 @@ _FIELDS: dict[Kind, dict[str, str]] = {"http": _HTTP, "grpc": _GRPC, "tcp": {}}
 _FAILED: dict[Kind, list[Any]] = {"http": [_SERVER_ERROR], "grpc": [_SERVER_ERROR, _CALL_ERROR], "tcp": []}
 
 
-def named(component: str) -> dict[str, Any]:
-    """The metadata of a virtual host, for a listener that has several."""
-    return {"filter_metadata": {"iarnet": {"fields": {"component": {"string_value": component}}}}}
+def named(component: str, app: str = "") -> dict[str, Any]:
+    """The metadata of a virtual host, for a listener that has several, of several apps where `app` is given."""
+    fields = {"component": component, "app": app}
+    return {"filter_metadata": {"iarnet": {"fields": {k: {"string_value": v} for k, v in fields.items() if v}}}}
 
 
 def access_log(path: Path, app: str, component: str, kind: Kind) -> list[Any]:

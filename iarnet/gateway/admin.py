@@ -52,6 +52,11 @@ class Admin:
                 found[instance] = _sum(found[instance], load) if instance in found else load
         return found
 
+    async def has_datagrams(self, app: str, component: str) -> bool:
+        """Whether any come to this component. Of them, `loads` knows nothing. Raises `GatewayUnavailable`."""
+        hosts = await self._hosts(re.escape(f"{app}/{component}/"))
+        return any(cluster.endswith("/udp") for cluster, _ in hosts)
+
     async def silent(self) -> set[Checked]:
         """What has failed its active check, of all apps. Raises `GatewayUnavailable`."""
         return {
@@ -111,6 +116,7 @@ def _load(instance: str, host: Mapping[str, Any]) -> EndpointLoad:
         # A connection that can't be made for a request is an error of that one already.
         errors_total=max(count.get("rq_error", 0), count.get("cx_connect_fail", 0)),
         healthy=health.pop("eds_health_status", "HEALTHY") == "HEALTHY" and not any(health.values()),
+        ejected=health.get("failed_outlier_check", False),
     )
 
 
@@ -122,4 +128,5 @@ def _sum(one: EndpointLoad, other: EndpointLoad) -> EndpointLoad:
         requests_total=one.requests_total + other.requests_total,
         errors_total=one.errors_total + other.errors_total,
         healthy=one.healthy and other.healthy,
+        ejected=one.ejected or other.ejected,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
 
 
 class Gateway(Protocol):
@@ -37,6 +37,14 @@ class Gateway(Protocol):
         """What every endpoint is doing now."""
         ...
 
+    async def unopened(self) -> dict[int, str]:
+        """Ports at which names are to be answered and can't be opened, and why."""
+        ...
+
+    async def breakers(self, app: str = "") -> list[Breaker]:
+        """The limits of every service that has some; of all apps, or of one."""
+        ...
+
     async def checks(self) -> dict[str, bool]:
         """The instances that it asks by itself whether they answer, and whether they do."""
         ...
@@ -47,8 +55,11 @@ class Gateway(Protocol):
         """
         ...
 
-    async def refresh(self) -> None:
-        """Take over what has been changed in the store."""
+    async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
+        """Take over what has been changed of the app in the store, and have it take effect within that time.
+
+        Without `app` that of all: what is refused for one of them is not raised, and keeps nothing from the others.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ _AS_OUR_PROBE = [
 
 
 def active_check(check: HealthCheck, journal: Path | None) -> Any:
-    """Of an HTTP or TCP check. Changes of what it finds are written to `journal`.
+    """Of a check by HTTP, gRPC or TCP. Changes of what it finds are written to `journal`.
 
     As `iarnet/providers/probe.py` asks: what was ready for the one must be for the other. What does not answer is
     asked again so soon that `retries` tries which take their whole time are over in about as many intervals.
@@ -46,8 +46,14 @@ def active_check(check: HealthCheck, journal: Path | None) -> Any:
         # One that serves one connection at a time must not be kept busy by ours.
         reuse_connection={"value": False},
         event_logger=[_written_to(journal)] if journal else [],
-        **({"http_health_check": _http(check)} if check.type == "http" else {"tcp_health_check": {}}),
+        **_asking(check),
     )
+
+
+def _asking(check: HealthCheck) -> dict[str, Any]:
+    if check.type == "grpc":
+        return {"grpc_health_check": {"service_name": check.service or ""}}
+    return {"http_health_check": _http(check)} if check.type == "http" else {"tcp_health_check": {}}
 
 
 def _http(check: HealthCheck) -> dict[str, Any]:

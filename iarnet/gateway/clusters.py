@@ -15,7 +15,7 @@ from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpPro
 
 from iarnet.gateway.checks import active_check
 from iarnet.gateway.packing import packed
-from iarnet.models.component import HealthCheck
+from iarnet.models.component import Ejection, HealthCheck, Limits
 from iarnet.models.traffic import Endpoint, EndpointState, Service
 
 CONNECT_TIMEOUT_S = 1
@@ -34,14 +34,7 @@ _HEALTH: dict[EndpointState, str] = {
     "held": "DRAINING",
 }
 
-_UNLIMITED = {
-    "thresholds": [
-        {
-            name: {"value": 1_000_000}
-            for name in ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-        }
-    ]
-}
+_UNLIMITED = 1_000_000
 
 _OUTLIERS = {
     # Only what can't be connected to is taken out: an answer, also a 503, is the application's own.
@@ -56,8 +49,9 @@ _OUTLIERS = {
     "interval": timedelta(milliseconds=500),
     "base_ejection_time": timedelta(seconds=1),
     "max_ejection_time": timedelta(seconds=2),
-    # At most half of all that the cluster knows, whatever their state: never the only one, and never all.
-    "max_ejection_percent": {"value": 50},
+    # Of all that the cluster knows, whatever their state: never the only one, nor the only one beside another that
+    # drains. A stream that an instance ends counts against it like a connection that it refuses.
+    "max_ejection_percent": {"value": 49},
 }
 
 _UNCHECKED = {"disable_active_health_check": True}
@@ -76,10 +70,25 @@ def cluster_name(service: Service, revision: int | None = None) -> str:
     return service.name if revision is None else f"{service.name}@r{revision}"
 
 
-def cluster(name: str, *, http: bool, check: HealthCheck | None = None, journal: Path | None = None) -> Any:
+def first_version(name: str) -> str:
+    """The name of the same cluster without HTTP/2, for those who come by a name."""
+    return f"{name}@h1"
+
+
+def cluster(
+    name: str,
+    *,
+    http: bool,
+    http2: bool = True,
+    check: HealthCheck | None = None,
+    limits: Limits | None = None,
+    ejection: Ejection | None = None,
+    journal: Path | None = None,
+) -> Any:
     """Its endpoints come separately: a change of them touches no connection of the others.
 
-    With a `check`, an endpoint gets requests once it has passed it; what changes is written to `journal`.
+    With a `check`, an endpoint gets requests once it has passed it; what changes is written to `journal`. Without
+    `http2`, instances hear HTTP/1.1 also from clients that speak HTTP/2.
     """
     return Cluster(
         name=name,
@@ -96,28 +105,65 @@ def cluster(name: str, *, http: bool, check: HealthCheck | None = None, journal:
             # So that one who has not been asked yet can be told from one who does not answer.
             "ignore_new_hosts_until_first_hc": True,
         },
-        circuit_breakers=_UNLIMITED,
-        outlier_detection=_OUTLIERS,
+        circuit_breakers=_breakers(limits or Limits()),
+        outlier_detection=_OUTLIERS | _ejection(ejection) if ejection else _OUTLIERS,
         health_checks=[active_check(check, journal)] if check else [],
         # By default what is well stays, although we have taken it away.
         ignore_health_on_host_removal=True,
         upstream_connection_options={"tcp_keepalive": _KEEPALIVE},
-        typed_extension_protocol_options=_http_options(check) if http else {},
+        typed_extension_protocol_options=_http_options(check, http2=http2) if http or _by_grpc(check) else {},
     )
 
 
-def _http_options(check: HealthCheck | None) -> dict[str, Any]:
+def _breakers(limits: Limits) -> dict[str, Any]:
+    """Each counts what all of Envoy's threads do together."""
+    most = {
+        "max_connections": limits.connections,
+        "max_pending_requests": limits.pending,
+        "max_requests": limits.requests,
+        "max_retries": limits.retries,
+    }
+    return {"thresholds": [{name: {"value": value or _UNLIMITED} for name, value in most.items()}]}
+
+
+def _ejection(ejection: Ejection) -> dict[str, Any]:
+    """What can't be connected to goes for as long: Envoy has one time for both."""
+    time = timedelta(seconds=ejection.for_s)
+    return {
+        "consecutive_5xx": {"value": ejection.after},
+        "enforcing_consecutive_5xx": {"value": 100},
+        "base_ejection_time": time,
+        "max_ejection_time": time,
+        "max_ejection_percent": {"value": ejection.percent},
+        # What fails in its work may answer its check all the same.
+        "successful_active_health_check_uneject_host": {"value": False},
+    }
+
+
+def _http_options(check: HealthCheck | None, *, http2: bool) -> dict[str, Any]:
     """An instance hears what its client speaks, HTTP/1.1 or HTTP/2 (gRPC), as it would without a gateway."""
-    # An HTTP check would be cut off by the limit for idle connections, while it waits for the answer.
-    limit = "max_connection_duration" if check and check.type == "http" else "idle_timeout"
+    # A check would be cut off by the limit for idle connections, while it waits for the answer.
+    limit = "max_connection_duration" if check and check.type in ("http", "grpc") else "idle_timeout"
     options = HttpProtocolOptions(
-        use_downstream_protocol_config={"http_protocol_options": {}, "http2_protocol_options": {}},
+        **_versions(check, http2=http2),
         common_http_protocol_options={
             limit: timedelta(seconds=IDLE_S),
             "max_headers_count": {"value": MAX_HEADERS},
         },
     )
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(options)}
+
+
+def _versions(check: HealthCheck | None, *, http2: bool) -> dict[str, Any]:
+    if _by_grpc(check):  # Envoy makes such a check only where instances are known to speak HTTP/2
+        return {"explicit_http_config": {"http2_protocol_options": {}}}
+    if http2:
+        return {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
+    return {"explicit_http_config": {"http_protocol_options": {}}}
+
+
+def _by_grpc(check: HealthCheck | None) -> bool:
+    return check is not None and check.type == "grpc"
 
 
 def load_assignment(name: str, port: int, endpoints: Iterable[Endpoint]) -> Any:

@@ -18,14 +18,14 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.message import Message
 
-from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resources
+from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Resources
 
 # Within a step nothing waits: Envoy accepts a cluster only when that has its endpoints.
-_STEPS = ((CLUSTER, ENDPOINTS), (LISTENER, ROUTES))
+_STEPS = ((CLUSTER, ENDPOINTS), (LISTENER, ROUTES, SECRET))
 _TYPES = tuple(t for step in _STEPS for t in step)
-# Envoy asks for all clusters and listeners, and then for the endpoints and routes that those name, by their names.
+# Envoy asks for all clusters and listeners, and then by name for what those name: endpoints, routes and secrets.
 _WHOLE = (CLUSTER, LISTENER)
-_NAMED_BY = {CLUSTER: ENDPOINTS, LISTENER: ROUTES}
+_NAMED_BY = {CLUSTER: (ENDPOINTS,), LISTENER: (ROUTES, SECRET)}
 _UNKNOWN = ""
 # Many small responses take Envoy twice as long as few large ones; beyond this there is nothing to gain.
 _TOGETHER = 100
@@ -40,7 +40,8 @@ class Item(NamedTuple):
 
 
 Items = Mapping[str, Mapping[str, Item]]
-"""Type URL -> resource name -> resource. A name begins with its app's and a slash."""
+"""Type URL -> resource name -> resource. A name begins with its app's and a slash. What a listener names has the name
+of that, or that and a part behind `#`."""
 
 
 def items(resources: Resources) -> Items:
@@ -93,7 +94,7 @@ class Conversation:
     def __init__(self, before: "Conversation | None" = None) -> None:
         """`before`: the one that broke off. Clusters that it sent may still wait for their endpoints."""
         self._opened: set[str] = set()
-        self._asked: dict[str, set[str]] = {t: set() for t in _NAMED_BY.values()}
+        self._asked: dict[str, set[str]] = {t: set() for types in _NAMED_BY.values() for t in types}
         self._sides: dict[str, _Side] = {}
         self._sent: dict[str, list[Batch]] = {}
         self._alone: set[str] = set()
@@ -181,7 +182,10 @@ class Conversation:
     def pass_over(self, batch: Batch) -> None:
         """Do without what can't be had, and without what it would name."""
         passed = self._side(batch.app).passed_over
-        passed.update((t, name) for t in (batch.type, _NAMED_BY.get(batch.type, "")) for name in batch.versions)
+        passed.update((t, name) for t in (batch.type, *_NAMED_BY.get(batch.type, ())) for name in batch.versions)
+
+    def passes_over(self, app: str) -> bool:
+        return bool(self._side(app).passed_over)
 
     def reconsider(self, app: str) -> None:
         """Try again what was passed over."""
@@ -315,7 +319,15 @@ def _resource(name: str, type_url: str, item: Item) -> Any:
 
 def _new(side: _Side, type_url: str, wanted: Mapping[str, Item]) -> list[str]:
     has, passed = side.has[type_url], side.passed_over
-    return [n for n, item in wanted.items() if not _is_there(item, has.get(n)) and (type_url, n) not in passed]
+    return [
+        name
+        for name, item in wanted.items()
+        if not _is_there(item, has.get(name)) and passed.isdisjoint((type_url, n) for n in (name, _listener(name)))
+    ]
+
+
+def _listener(name: str) -> str:
+    return name.partition("#")[0]
 
 
 def _is_there(item: Item, version: str | None) -> bool:

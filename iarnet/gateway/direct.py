@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import EndpointLoad, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
 
 
 class Direct:
@@ -24,11 +24,17 @@ class Direct:
     async def loads(self) -> list[EndpointLoad]:
         return []
 
+    async def unopened(self) -> dict[int, str]:
+        return {}
+
+    async def breakers(self, app: str = "") -> list[Breaker]:
+        return []
+
     async def checks(self) -> dict[str, bool]:
         return {}
 
     async def traffic(self, app: str = "") -> list[ServiceTraffic]:
         return []
 
-    async def refresh(self) -> None:
+    async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
         pass

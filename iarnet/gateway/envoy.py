@@ -9,15 +9,19 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from iarnet.errors import GatewayRefused, GatewayUnavailable, IarnetError
+from iarnet.errors import GatewayRefused, GatewayUnavailable
 from iarnet.gateway.admin import Admin, Checked
+from iarnet.gateway.breakers import breakers, pattern
 from iarnet.gateway.meter import Meter
+from iarnet.gateway.named import Led
+from iarnet.gateway.names import Names
 from iarnet.gateway.resources import Resources, resources
 from iarnet.gateway.transitions import Transitions
 from iarnet.gateway.waits import Waits
 from iarnet.gateway.xds import AdsServer
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, Route, Service, ServiceTraffic
+from iarnet.planning.leading import Lead, Leading
 from iarnet.store.base import Traffic
 
 _SETTLE_S = 10.0
@@ -28,11 +32,12 @@ _Thing = TypeVar("_Thing", Service, Endpoint, Route)
 
 
 class _Record(NamedTuple):
-    """All that the store has of an app's traffic here."""
+    """All that the store has of an app's traffic here. `named`: it has domains."""
 
     services: tuple[Service, ...]
     endpoints: tuple[Endpoint, ...]
     routes: tuple[Route, ...]
+    named: bool = False
 
 
 _NOTHING = _Record((), (), ())
@@ -48,8 +53,9 @@ class EnvoyGateway:
         provider_id: str,
         ads: AdsServer,
         admin: Admin,
+        names: Names,
         *,
-        journal: Path,
+        journal: Path | None,
         access_log: Path | None = None,
         publish_address: str = "0.0.0.0",
     ) -> None:
@@ -57,6 +63,7 @@ class EnvoyGateway:
         self._provider_id = provider_id
         self._ads = ads
         self._admin = admin
+        self._names = names
         self._journal = journal
         self._transitions = Transitions(journal, admin)
         self._waits = Waits(admin)
@@ -73,8 +80,9 @@ class EnvoyGateway:
         self._version = await self._store.version()
         for app, record in (await self._read_all()).items():
             self._remember(app, record)
-            self._ads.put(app, self._without_bad_routes(app, record))
+            self._names.begin(app, self._led(record), named=record.named)
             await asyncio.sleep(0)  # a thousand apps take half a second, and others have work, too
+        await self._names.start()
         await self._ads.start(socket)
 
     async def aclose(self) -> None:
@@ -128,6 +136,7 @@ class EnvoyGateway:
             if endpoint is None:
                 return
             await self._store.set_endpoint_state(instance, "held" if hold else "draining")
+            await self._lead_away(endpoint)
             await self._apply(app)
         await self._waits.idle(endpoint, within_s)
         if hold:
@@ -142,6 +151,11 @@ class EnvoyGateway:
     async def loads(self) -> list[EndpointLoad]:
         return [load for _, load in sorted((await self._admin.loads()).items())]
 
+    async def breakers(self, app: str = "") -> list[Breaker]:
+        records = [self._records.get(app, _NOTHING)] if app else self._records.values()
+        bounded = [service for record in records for service in record.services if service.limits]
+        return breakers(await self._admin.stats(pattern(app)), bounded) if bounded else []
+
     async def traffic(self, app: str = "") -> list[ServiceTraffic]:
         return await self._meter.traffic(app)
 
@@ -153,44 +167,67 @@ class EnvoyGateway:
         silent = await self._transitions.silent()
         return {
             endpoint.instance: Checked(service.name, endpoint.address) not in silent
-            for services, endpoints, _ in self._records.values()
+            for services, endpoints, *_ in self._records.values()
             for service in services
-            if service.health
+            # Envoy takes a gRPC server at its first word: that ends its traffic, and is no reason to mend it yet.
+            if service.health and service.health.type != "grpc"
             for endpoint in endpoints
             if endpoint.component == service.component and endpoint.state == "active"
         }
 
-    async def refresh(self) -> None:
-        """What is refused for one app keeps nothing from the others. Raises the first refusal, once."""
-        version = await self._store.version()
-        if version == self._version:
+    async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
+        if not app:
+            await self._catch_up()
             return
-        stored, errors = await self._read_all(), []
-        for app in sorted(stored.keys() | self._records.keys()):
-            if stored.get(app, _NOTHING) != self._records.get(app, _NOTHING):
-                try:
-                    async with self._lock(app):
-                        await self._apply(app)
-                except GatewayRefused as error:
-                    errors.append(error)
-        self._version = version
-        if errors:
-            raise errors[0]
+        refused = None
+        async with self._lock(app):
+            if await self._read(app) != self._records.get(app, _NOTHING):
+                refused = await self._apply(app, within_s)
+        refused = await self._names.refresh(within_s) or refused
+        if refused:
+            raise refused
+
+    async def unopened(self) -> dict[int, str]:
+        return self._names.unopened()
 
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
 
-    async def _apply(self, app: str) -> None:
-        """Make Envoy do what is recorded of the app. Its lock is held."""
+    async def _catch_up(self) -> None:
+        """With what others have written. What is refused for one app keeps nothing from the rest."""
+        version = await self._store.version()
+        if version == self._version:
+            return
+        stored = await self._read_all()
+        for app in sorted(stored.keys() | self._records.keys()):
+            if stored.get(app, _NOTHING) != self._records.get(app, _NOTHING):
+                try:
+                    await self.refresh(app)
+                except GatewayRefused as error:
+                    log.warning("what is recorded is refused", app=app, problem=error.message, where=error.where)
+        await self._names.refresh(_SETTLE_S)
+        self._version = version
+
+    async def _lead_away(self, endpoint: Endpoint) -> None:
+        """Routes that lead to nobody else go first: who still comes by them must not be turned away."""
+        record = await self._read(endpoint.app)
+        before = tuple(endpoint if e.instance == endpoint.instance else e for e in record.endpoints)
+        if _ways(record) != _ways(record._replace(endpoints=before)):
+            led = self._led(record._replace(endpoints=before), led_by=record.endpoints)
+            await self._names.lead(endpoint.app, led, named=record.named, within_s=_SETTLE_S)
+
+    async def _apply(self, app: str, within_s: float | None = None) -> GatewayRefused | None:
+        """Make Envoy do what is recorded of the app. Its lock is held. Gives what is refused of names alone."""
         record = await self._read(app)
-        self._forget(app)
-        self._ads.put(app, self._resources(record))
+        before = self._forget(app)
+        within_s = _SETTLE_S if within_s is None else within_s
         try:
-            await self._ads.settled(app, _SETTLE_S)
+            of_names = await self._names.lead(app, self._led(record), named=record.named, within_s=within_s)
         except GatewayRefused:
-            self._remember(app, record)  # it would be refused again
+            self._remember(app, record, before)  # it would be refused again
             raise
-        self._remember(app, record)
+        self._remember(app, record, before)
+        return of_names
 
     async def _restore(self, app: str, before: _Record) -> None:
         """What is recorded would be refused again with each later change of the app."""
@@ -228,30 +265,24 @@ class EnvoyGateway:
         known = self._records.get(endpoint.app, _NOTHING).endpoints
         return all(e.state == "active" for e in known if e.instance == endpoint.instance)
 
-    def _resources(self, record: _Record) -> Resources:
-        """Routes of components that are served elsewhere are not for this gateway."""
-        here = {service.component for service in record.services}
-        routes = [route for route in record.routes if route.component in here]
+    def _led(self, record: _Record, led_by: Sequence[Endpoint] | None = None) -> Led:
+        return Led(record.services, self._resources(record, led_by))
+
+    def _resources(self, record: _Record, led_by: Sequence[Endpoint] | None = None) -> Resources:
         return resources(
             record.services,
             record.endpoints,
-            routes,
+            record.routes,
             publish_address=self._publish_address,
+            led_by=led_by,
+            named=record.named,
             journal=self._journal,
             access_log=self._access_log,
         )
 
-    def _without_bad_routes(self, app: str, record: _Record) -> Resources:
-        """A route that leads nowhere any more must not take an app's traffic with it."""
-        try:
-            return self._resources(record)
-        except IarnetError as error:
-            log.error("the routes of an app are left out", app=app, problem=error.message, where=error.where)
-            return self._resources(record._replace(routes=()))
-
     async def _app_of(self, instance: str) -> str | None:
         if instance not in self._apps:
-            await self.refresh()
+            await self._catch_up()
         return self._apps.get(instance)
 
     async def _endpoint(self, app: str, instance: str) -> Endpoint | None:
@@ -263,26 +294,43 @@ class EnvoyGateway:
             tuple(await self._store.services(app, self._provider_id)),
             tuple(await self._store.endpoints(app, self._provider_id)),
             tuple(await self._store.routes(app)),
+            await self._names.has(app),
         )
 
     async def _read_all(self) -> dict[str, _Record]:
         services = _by_app(await self._store.services(provider_id=self._provider_id))
         endpoints = _by_app(await self._store.endpoints(provider_id=self._provider_id))
-        routes = _by_app(await self._store.routes())
+        routes, named = _by_app(await self._store.routes()), await self._names.apps()
         return {
-            app: _Record(tuple(services.get(app, ())), tuple(endpoints.get(app, ())), tuple(routes.get(app, ())))
-            for app in services.keys() | endpoints.keys() | routes.keys()
+            app: _Record(
+                tuple(services.get(app, ())), tuple(endpoints.get(app, ())), tuple(routes.get(app, ())), app in named
+            )
+            for app in services.keys() | endpoints.keys() | routes.keys() | named
         }
 
-    def _remember(self, app: str, record: _Record) -> None:
+    def _remember(self, app: str, record: _Record, before: _Record = _NOTHING) -> None:
         self._forget(app)
         if any(record):
             self._records[app] = record
         self._apps.update((endpoint.instance, app) for endpoint in record.endpoints)
+        for route, note in sorted(_notes(record) - _notes(before)):
+            log.warning("a route leads elsewhere than it says", app=app, route=route, why=note)
 
-    def _forget(self, app: str) -> None:
-        for endpoint in self._records.pop(app, _NOTHING).endpoints:
+    def _forget(self, app: str) -> _Record:
+        forgotten = self._records.pop(app, _NOTHING)
+        for endpoint in forgotten.endpoints:
             self._apps.pop(endpoint.instance, None)
+        return forgotten
+
+
+def _ways(record: _Record) -> list[Lead[Service]]:
+    leading = Leading(record.services, record.endpoints)
+    return [leading.lead(route) for route in record.routes]
+
+
+def _notes(record: _Record) -> set[tuple[str, str]]:
+    """Routes of components that are served nowhere, or elsewhere, are nothing to speak of."""
+    return {(lead.route.id, note) for lead in _ways(record) if lead.at for note in lead.notes}
 
 
 def _endpoint(instance: Instance, known: Endpoint | None) -> Endpoint:

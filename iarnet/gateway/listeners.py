@@ -5,7 +5,7 @@ Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/listener/v3/l
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
@@ -29,8 +29,7 @@ from xds.type.matcher.v3.ip_pb2 import IPMatcher  # type: ignore[import-untyped]
 from iarnet.gateway.access_log import NAMED, access_log
 from iarnet.gateway.clusters import MAX_HEADERS, cluster_name
 from iarnet.gateway.packing import extension, packed
-from iarnet.gateway.routes import HTTP_PROTOCOLS
-from iarnet.models.traffic import Service
+from iarnet.models.traffic import HTTP_PROTOCOLS, Service
 
 SERVER_FIRST_S = 0.5
 """On a port for HTTP, a neighbour that is silent for so long waits for the server to speak: it is not HTTP."""
@@ -53,7 +52,7 @@ _LARGEST_DATAGRAM = {"max_rx_datagram_size": {"value": 65535}}
 _NEVER = timedelta(0)
 _NO = {"value": False}
 
-_KEEPALIVE = [
+KEEPALIVE = [
     {"level": level, "name": name, "int_value": value, "state": "STATE_LISTENING"}
     for level, name, value in (
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -126,7 +125,7 @@ def listener(place: Place, *, only_http: bool, log: Path | None = None) -> Any:
         **common,
         # A port that is somebody else's is refused, not shared with it.
         enable_reuse_port=_NO,
-        socket_options=_KEEPALIVE,
+        socket_options=KEEPALIVE,
         filter_chains=_chains(place, only_http=only_http, log=log),
         **(_inspection(place) if place.http else {}),
     )
@@ -174,17 +173,29 @@ def _chains(place: Place, *, only_http: bool, log: Path | None) -> list[dict[str
 
 
 def _http(place: Place, log: Path | None) -> dict[str, Any]:
-    published = place.subnet is None
+    return http_connections(
+        place.name,
+        published=place.subnet is None,
+        grpc=place.grpc,
+        log=access_log(log, place.app, _component(place), "grpc" if place.grpc else "http") if log else [],
+        default_host=place.services[0].component if len(place.services) == 1 else "",
+    )
+
+
+def http_connections(
+    routes: str, *, published: bool, grpc: bool, log: Sequence[Any], default_host: str = ""
+) -> dict[str, Any]:
+    """A filter for connections with HTTP, led by the route configuration `routes`."""
     manager = HttpConnectionManager(
         stat_prefix="http",
         # Routes come separately: a change of them touches no connection.
-        rds={"config_source": {"ads": {}, "resource_api_version": "V3"}, "route_config_name": place.name},
-        http_filters=_filters(place),
-        access_log=access_log(log, place.app, _component(place), "grpc" if place.grpc else "http") if log else [],
+        rds={"config_source": {"ads": {}, "resource_api_version": "V3"}, "route_config_name": routes},
+        http_filters=_filters(grpc=grpc),
+        access_log=log,
         upgrade_configs=[{"upgrade_type": "websocket"}],
         http_protocol_options={
             "accept_http_10": True,
-            "default_host_for_http_10": place.services[0].component if len(place.services) == 1 else "",
+            "default_host_for_http_10": default_host,
         },
         common_http_protocol_options={"max_headers_count": {"value": MAX_HEADERS}},
         request_headers_timeout=timedelta(seconds=HEADERS_S),
@@ -205,10 +216,10 @@ def _http(place: Place, log: Path | None) -> dict[str, Any]:
     return extension("envoy.filters.network.http_connection_manager", manager)
 
 
-def _filters(place: Place) -> list[dict[str, Any]]:
+def _filters(*, grpc: bool) -> list[dict[str, Any]]:
     router = extension("envoy.filters.http.router", Router(suppress_envoy_headers=True))
     # Whether a call has succeeded is said behind its answer, which is 200 in any case.
-    return [*([extension("envoy.filters.http.grpc_stats", GrpcStats())] if place.grpc else []), router]
+    return [*([extension("envoy.filters.http.grpc_stats", GrpcStats())] if grpc else []), router]
 
 
 def _component(place: Place) -> str:

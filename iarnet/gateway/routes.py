@@ -4,18 +4,18 @@ Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/route/v3/rout
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 
-from iarnet.errors import InvalidComponent
 from iarnet.gateway.access_log import named
 from iarnet.gateway.clusters import cluster_name
 from iarnet.gateway.packing import extension
 from iarnet.models.traffic import Backend, Route, Service
+from iarnet.planning.leading import Lead
 
 TRIES = 240
 TRY_AFTER = timedelta(milliseconds=5)
@@ -23,26 +23,13 @@ TRY_WITHIN = timedelta(milliseconds=250)
 """A pause is random, below a bound that doubles from `TRY_AFTER` to `TRY_WITHIN`. All take about 30 s: so long
 a request waits for the successor of a held endpoint."""
 
-HTTP_PROTOCOLS = ("http", "grpc", "websocket")
-
-_RETRY = {
-    # Only what has certainly not reached the application.
-    "retry_on": "connect-failure,refused-stream,reset-before-request",
-    "num_retries": {"value": TRIES},
-    "retry_back_off": {"base_interval": TRY_AFTER, "max_interval": TRY_WITHIN},
-    "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PreviousHostsPredicate())],
-    "host_selection_retry_max_attempts": 3,
-}
-
 _NO_LIMIT = timedelta(0)
 
 
-def route_configuration(
-    name: str, behind: Sequence[Service], services: Sequence[Service], routes: Iterable[Route]
-) -> Any:
+def route_configuration(name: str, behind: Sequence[Service], leads: Mapping[str, Sequence[Lead[Service]]]) -> Any:
     """For a listener with the services `behind` it: one gets every request, several are told apart by `Host`.
 
-    Raises `InvalidComponent` for a route to what none of the app's `services` serves.
+    `leads` are users' routes, by the names of the services whose requests take them.
     """
     alone = len(behind) == 1
     return RouteConfiguration(
@@ -53,10 +40,10 @@ def route_configuration(
                 **({} if alone else {"metadata": named(service.component)}),
                 "domains": ["*"] if alone else [service.component, f"{service.component}:{service.port}"],
                 "routes": [
-                    *(_route(r, services) for r in _by_precedence(routes_of(service, services, routes))),
+                    *(_route(lead) for lead in _by_precedence(leads.get(service.name, ())) if lead.to),
                     {"match": {"prefix": "/"}, "route": {"cluster": cluster_name(service), "timeout": _NO_LIMIT}},
                 ],
-                "retry_policy": _RETRY,
+                "retry_policy": _retry(TRIES),
             }
             for service in behind
         ],
@@ -64,60 +51,39 @@ def route_configuration(
     )
 
 
-def routes_of(service: Service, services: Sequence[Service], routes: Iterable[Route]) -> list[Route]:
-    """The users' routes that requests to the service may take. Raises `InvalidComponent`."""
-    return [r for r in routes if service_of(r.component, r.port, services, where=r.id) == service]
-
-
-def backends(route: Route, services: Sequence[Service]) -> list[tuple[Service, Backend]]:
-    """Raises `InvalidComponent` for a backend that nothing serves, and when none of them gets a share."""
-    if not any(backend.weight for backend in route.to):
-        raise InvalidComponent(
-            f"route {route.id} sends no request anywhere: every weight is 0",
-            where=route.id,
-            hint="give at least one backend a weight above 0",
-        )
-    return [(service_of(b.component, b.port, services, where=route.id), b) for b in route.to]
-
-
-def service_of(component: str, port: int, services: Sequence[Service], *, where: str) -> Service:
-    """The component's HTTP service at `port`; for 0 the one with the lowest. Raises `InvalidComponent`."""
-    served = sorted((s for s in services if s.component == component), key=lambda s: s.port)
-    found = [s for s in served if s.protocol in HTTP_PROTOCOLS and port in (0, s.port)]
-    if found:
-        return found[0]
-    at = f" at port {port}" if port else ""
-    known = ", ".join(f"{s.component}:{s.port} ({s.protocol})" for s in served or services) or "nothing"
-    raise InvalidComponent(
-        f"route {where} needs HTTP or gRPC of component {component}{at}, which does not serve it",
-        where=where,
-        hint=f"there is {known}; change the route or remove it",
-        component=component,
-    )
-
-
-def _by_precedence(routes: Iterable[Route]) -> list[Route]:
+def _by_precedence(leads: Iterable[Lead[Service]]) -> list[Lead[Service]]:
     """Envoy takes the first that matches."""
-    return sorted(routes, key=lambda r: (-_conditions(r), -len(r.path), r.id))
+    return sorted(leads, key=lambda x: (-_conditions(x.route), -len(x.route.path), x.route.id))
 
 
 def _conditions(route: Route) -> int:
     return len(route.headers) + len(route.cookies) + bool(route.hosts) + (route.path != "/")
 
 
-def _route(route: Route, services: Sequence[Service]) -> dict[str, Any]:
+def _route(lead: Lead[Service]) -> dict[str, Any]:
+    route = lead.route
     action: dict[str, Any] = {
-        **_destination(backends(route, services)),
+        **_destination(lead.to),
         "timeout": _NO_LIMIT if route.timeout_s is None else timedelta(seconds=route.timeout_s),
     }
-    if route.mirror is not None:
-        mirror = service_of(route.mirror, 0, services, where=route.id)
+    if lead.mirror is not None:
         action["request_mirror_policies"] = [
-            {"cluster": cluster_name(mirror), "disable_shadow_host_suffix_append": True}
+            {"cluster": cluster_name(lead.mirror), "disable_shadow_host_suffix_append": True}
         ]
-    if not route.retries:
-        action["retry_policy"] = {"num_retries": {"value": 0}}
+    if route.retries is not None:
+        action["retry_policy"] = _retry(route.retries)
     return {"name": route.id, "stat_prefix": route.id, "match": _match(route), "route": action}
+
+
+def _retry(times: int) -> dict[str, Any]:
+    return {
+        # Only what has certainly not reached the application.
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": {"value": times},
+        "retry_back_off": {"base_interval": TRY_AFTER, "max_interval": TRY_WITHIN},
+        "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PreviousHostsPredicate())],
+        "host_selection_retry_max_attempts": 3,
+    }
 
 
 def _destination(to: Sequence[tuple[Service, Backend]]) -> dict[str, Any]:

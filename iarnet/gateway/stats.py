@@ -25,7 +25,7 @@ _TOO_SHORT_S = 5.0  # Envoy adds up its threads' histograms this often
 _ANSWERED = "rq_101|rq_[2345]xx|rq_time"
 _CONNECTED = "rq_total|cx_active|cx_total|cx_rx_bytes_total|cx_tx_bytes_total"
 _UNREACHED = "cx_none_healthy|cx_connect_attempts_exceeded"
-_CLUSTER = re.compile(r"cluster\.(?P<service>[^.@]+)(@r\d+)?\.(upstream_)?(?P<what>.+)")
+_CLUSTER = re.compile(r"cluster\.(?P<service>[^.@]+)(@[a-z0-9]+)*\.(upstream_)?(?P<what>.+)")
 _ROUTE = re.compile(r"vhost\.(?P<app>[^/.]+)/(?P<component>[^/.]+)\.route\.(?P<route>[^.]+)\.upstream_(?P<what>.+)")
 _BIN = re.compile(r"([0-9.e+]+),([0-9.e+]+):(\d+)")
 

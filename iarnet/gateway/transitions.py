@@ -16,10 +16,11 @@ _LONGEST = 1 << 20
 class Transitions:
     """Who does not answer. While nothing changes, a look costs next to nothing, however many are checked.
 
-    What was before the first look, or before the journal was begun anew, is asked of Envoy.
+    What was before the first look, or before the journal was begun anew, is asked of Envoy. Without a journal, which
+    may be on another machine, each look asks.
     """
 
-    def __init__(self, journal: Path, admin: Admin) -> None:
+    def __init__(self, journal: Path | None, admin: Admin) -> None:
         self._journal = journal
         self._admin = admin
         self._silent: set[Checked] = set()
@@ -27,8 +28,10 @@ class Transitions:
 
     async def silent(self) -> set[Checked]:
         """Raises `GatewayUnavailable`."""
+        if self._journal is None:
+            return await self._admin.silent()
         if self._read is None:
-            begin = await asyncio.to_thread(_size, self._journal)
+            begin = await asyncio.to_thread(_end, self._journal)
             self._silent = await self._admin.silent()
             self._read = begin
         lines, self._read = await asyncio.to_thread(_after, self._journal, self._read)
@@ -50,6 +53,14 @@ class Transitions:
             self._silent.discard(checked)
         elif "eject_unhealthy_event" in event or "health_check_failure_event" in event:
             self._silent.add(checked)
+
+
+def _end(journal: Path) -> int:
+    """Where what comes next is written. One that has grown long while nobody looked is begun anew."""
+    if (size := _size(journal)) < _LONGEST:
+        return size
+    os.truncate(journal, 0)
+    return 0
 
 
 def _size(journal: Path) -> int:

@@ -10,6 +10,7 @@ from iarnet.gateway.admin import Admin
 from iarnet.models.traffic import Endpoint, EndpointLoad
 
 _IDLE_S = 0.05
+_ANSWER_S = 1.0
 _WELL_S = 0.01
 
 log = structlog.get_logger()
@@ -22,10 +23,14 @@ class Waits:
     async def idle(self, endpoint: Endpoint, within_s: float) -> None:
         """Return when nothing is under way there or the time is over.
 
-        The first look comes a moment later: Envoy's threads hear of a change one after the other.
+        The first look comes a moment later: Envoy's threads hear of a change one after the other. Of datagrams it
+        does not say what is under way: the next one of each client goes elsewhere, and answers to those before have
+        `_ANSWER_S`.
         """
         try:
             async with asyncio.timeout(within_s):
+                if await self._has_datagrams(endpoint):
+                    await asyncio.sleep(_ANSWER_S)
                 while True:
                     await asyncio.sleep(_IDLE_S)
                     loads = await self._loads(endpoint)
@@ -44,6 +49,12 @@ class Waits:
                     return True
                 await asyncio.sleep(_WELL_S)
         return False
+
+    async def _has_datagrams(self, endpoint: Endpoint) -> bool:
+        try:
+            return await self._admin.has_datagrams(endpoint.app, endpoint.component)
+        except GatewayUnavailable:
+            return False  # an Envoy that is not there has no sessions either
 
     async def _loads(self, endpoint: Endpoint) -> dict[str, EndpointLoad] | None:
         """Of its component, by instance. None while Envoy does not say: it may be starting."""

@@ -29,10 +29,11 @@ log = structlog.get_logger()
 
 @dataclass
 class _App:
-    """`good` is what was accepted last; `settled` is set while Envoy has what it is to have."""
+    """`good` is what was accepted last; `settled` is set while Envoy has what it is to have; `insists`: see `put`."""
 
     wanted: Items
     good: Items
+    insists: bool = False
     refusal: GatewayRefused | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -74,8 +75,11 @@ class AdsServer:
             await self._server.stop(grace=None)
             self._server = None
 
-    def put(self, app: str, resources: Resources) -> None:
-        """Replace what the app had; nothing removes it. Names of resources begin with the app's and a slash."""
+    def put(self, app: str, resources: Resources, *, insist: bool = False) -> None:
+        """Replace what the app had; nothing removes it. Names of resources begin with the app's and a slash.
+
+        With `insist`, what Envoy refuses is left out and tried again, instead of going back to what it had before.
+        """
         wanted = items(resources)
         if foreign := [name for named in wanted.values() for name in named if app_of(name) != app]:
             raise ValueError(f"resources of another app than {app}: {foreign}")
@@ -83,7 +87,7 @@ class AdsServer:
         if state is None:
             state = self._apps[app] = _App(wanted, {})
         self._unsettled.add(app)
-        state.wanted, state.refusal = wanted, None
+        state.wanted, state.refusal, state.insists = wanted, None, insist
         if self._server is None:
             state.good = wanted
         state.settled.clear()
@@ -91,10 +95,15 @@ class AdsServer:
             self._talk.reconsider(app)
             self._advance(app)
 
+    def refusal(self, app: str) -> GatewayRefused | None:
+        """Why it does not have all that was put last for the app."""
+        return state.refusal if (state := self._apps.get(app)) else None
+
     async def settled(self, app: str, timeout_s: float) -> None:
         """Return once Envoy has accepted what was put last for the app, endpoints and routes included.
 
-        Raises `GatewayRefused` with Envoy's reason when it did not: then it has what it had accepted before.
+        Raises `GatewayRefused` with Envoy's reason when it did not: then it has what it had accepted before, or, of
+        what is insisted on, the rest.
         Raises `GatewayUnavailable` when it has not answered in time.
         """
         state = self._apps.get(app)
@@ -172,6 +181,8 @@ class AdsServer:
         self._unsettled.discard(app)
         self._first.add(app)
         if state is not None:
+            if state.insists and not talk.passes_over(app):
+                state.refusal = None
             state.good = state.wanted
             state.settled.set()
         if state is None or not (state.refusal or any(state.wanted.values())):
@@ -185,7 +196,9 @@ class AdsServer:
         log.warning("Envoy refuses a configuration", app=batch.app, where=refusal.where, reason=reason)
         if batch.replaces:
             return  # what it was to replace stays
-        if state is None or _is_part(batch, state.good):
+        if state is None or state.insists or _is_part(batch, state.good):
+            if state and state.insists:
+                state.refusal = state.refusal or refusal
             talk.pass_over(batch)
             asyncio.get_running_loop().call_later(_AGAIN_S, self._try_again, batch.app, talk)
         else:

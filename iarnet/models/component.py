@@ -37,10 +37,14 @@ class Port(Value):
 
 
 class HealthCheck(Value):
-    """When an instance counts as ready, and as hanging afterwards (`retries` failures in a row)."""
+    """When an instance counts as ready, and as hanging afterwards (`retries` failures in a row).
 
-    type: Literal["http", "tcp", "command", "none"] = "tcp"
+    `grpc` asks by the protocol grpc.health.v1, of one `service` of the server or of the server as a whole.
+    """
+
+    type: Literal["http", "grpc", "tcp", "command", "none"] = "tcp"
     path: str = "/"
+    service: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{0,255}$")
     port: int | None = None
     command: tuple[str, ...] = ()
     interval_s: float = Field(default=10.0, gt=0)
@@ -53,6 +57,31 @@ class HealthCheck(Value):
         """The HTTP statuses that count as ready. For the path `/`, which is often only our guess, any but a failure:
         an application without a start page or with a login answers 404 or 401 there and is up."""
         return 500 if self.path == "/" else 400
+
+
+class Limits(Value):
+    """How much the gateway leads to each port of a component at a time; None: any number.
+
+    What is above is turned away at once: requests with 503, connections by closing them. Without room among the
+    `connections`, requests are `pending`. `retries`: requests that are being sent again, also those that wait for a
+    successor.
+    """
+
+    connections: int | None = Field(default=None, ge=1, le=1_000_000)
+    pending: int | None = Field(default=None, ge=1, le=1_000_000)
+    requests: int | None = Field(default=None, ge=1, le=1_000_000)
+    retries: int | None = Field(default=None, ge=1, le=1_000_000)
+
+
+class Ejection(Value):
+    """An instance that answers so many requests in a row with 500 or more gets none for a while.
+
+    `percent`: of the instances, that many at most at a time. Those that are left must carry the load.
+    """
+
+    after: int = Field(default=5, ge=1, le=1_000_000)
+    for_s: float = Field(default=30.0, ge=1, le=86_400)
+    percent: int = Field(default=50, ge=1, le=50)
 
 
 class EnvVar(Value):
@@ -106,6 +135,8 @@ class Component(Value):
     ports: tuple[Port, ...] = ()
     env: tuple[EnvVar, ...] = ()
     health: HealthCheck | None = None
+    limits: Limits | None = None
+    ejection: Ejection | None = None
     resources: Resources = Resources(cpu_millis=250, memory_bytes=256 * MIB)
     volumes: tuple[Volume, ...] = ()
     replicas: int = Field(default=1, ge=0, le=100)

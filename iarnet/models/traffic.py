@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from iarnet.models.base import AppName, ComponentName, Value
-from iarnet.models.component import HealthCheck
+from iarnet.models.component import Ejection, HealthCheck, Limits
 
 Protocol = Literal["http", "grpc", "websocket", "tcp", "udp"]
+HTTP_PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc", "websocket")
+"""Requests can be told apart and led differently; of the others only connections can."""
+
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 
 
@@ -22,7 +25,8 @@ class ServedPort(Value):
     """A port of a component that others reach through the gateway; `host_port` for users of the provider's host.
 
     `slot` says at which of the app's addresses: all ports of a component are at the same. `health` is how the gateway
-    itself asks instances there whether they are well, None where it does not.
+    itself asks instances there whether they are well, None where it does not; `limits` and `ejection` are the
+    component's.
     """
 
     component: ComponentName
@@ -31,6 +35,8 @@ class ServedPort(Value):
     host_port: int | None = Field(default=None, ge=1, le=65535)
     slot: int = Field(default=0, ge=0)
     health: HealthCheck | None = None
+    limits: Limits | None = None
+    ejection: Ejection | None = None
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:
@@ -58,14 +64,14 @@ class Endpoint(Value):
     """An instance behind the services of its component. Only `active` ones get new requests.
 
     `suspended`: it died or hangs, and is being mended; `draining`: requests end, none begin; `held`: it has stopped
-    to make room for its successor, and new requests wait for that.
+    to make room for its successor, and new requests wait for that. `revision` is None for a server outside.
     """
 
     app: AppName
     component: ComponentName
     instance: str
     provider_id: str
-    revision: int = Field(ge=1)
+    revision: int | None = Field(default=None, ge=1)
     address: str
     weight: int = Field(default=100, ge=1, le=10_000)
     state: EndpointState = "active"
@@ -87,7 +93,8 @@ class Route(Value):
     """Requests to `component` that match everything given here go to `to` instead. HTTP and gRPC only.
 
     `path` is a prefix, headers and cookies match exactly, `port` 0 is the component's first. Of several routes that
-    match, the one with more conditions wins, then the longer path. `timeout_s` None: no limit.
+    match, the one with more conditions wins, then the longer path. `timeout_s` None: no limit. A request that has
+    reached nobody is sent again `retries` times; None: until a successor is there, for about 30 s.
     """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -101,11 +108,12 @@ class Route(Value):
     to: tuple[Backend, ...] = Field(min_length=1, max_length=20)
     mirror: ComponentName | None = None
     timeout_s: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=2, ge=0, le=10)
+    retries: int | None = Field(default=None, ge=0, le=10)
 
 
 class EndpointLoad(Value):
-    """What an endpoint is doing now, as the gateway counts it."""
+    """What an endpoint is doing now, as the gateway counts it. `ejected`: it has failed too often, and gets nothing
+    for a while."""
 
     instance: str
     connections: int = 0
@@ -113,6 +121,16 @@ class EndpointLoad(Value):
     requests_total: int = 0
     errors_total: int = 0
     healthy: bool = True
+    ejected: bool = False
+
+
+class Breaker(Value):
+    """Which limits of a service are reached now (`full`), and how many requests and connections have been turned away
+    because of them; that begins at 0 with the next Envoy."""
+
+    service: str
+    full: tuple[Literal["connections", "pending", "requests", "retries"], ...] = ()
+    refused_total: int = Field(default=0, ge=0)
 
 
 class RecentTraffic(Value):

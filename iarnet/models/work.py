@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from iarnet.models.base import AppName, Value
+from iarnet.models.base import AppName, Time, Value
 from iarnet.models.change import ChangeRequest, Deployment, DeploymentStatus, Failure, Progress
+from iarnet.models.domains import CertificateKind
 from iarnet.models.plan import Operation
 from iarnet.models.provider import ProviderEvent
+from iarnet.models.traffic import HostName
 
 ChangeKind = Literal["deploy", "stop", "delete"]
 
@@ -117,3 +119,47 @@ class Mended(Value):
 
     outcome: Literal["restarted", "ignored", "gone", "failed"]
     detail: str = ""
+
+
+class CertificateWatchState(Value):
+    """What `CertificateWatch` carries over continue-as-new.
+
+    `kind` is how it got the certificate, "" before the first. Since then there were `failures`, and nobody is asked
+    before `again_at`.
+    """
+
+    host: HostName
+    kind: CertificateKind | Literal[""] = ""
+    failures: int = 0
+    again_at: Time | None = None
+
+
+class Upkeep(Value):
+    """A domain and its certificate, if it has one. `kind` is "" when the domain is gone."""
+
+    app: str = ""
+    kind: CertificateKind | Literal[""] = ""
+    renew_at: Time | None = None
+    expires_at: Time | None = None
+
+
+class Issue(Value):
+    """Get a certificate for a host in this way."""
+
+    host: HostName
+    kind: CertificateKind
+
+
+class Issued(Value):
+    """`renew_at` None: there is none, because of `problem`. For `again_in_s` an authority wants to be left alone."""
+
+    renew_at: Time | None = None
+    problem: str = ""
+    again_in_s: float = 0.0
+
+
+class DomainProblem(Value):
+    """Why a domain has no valid certificate, or soon won't; "" when all is well."""
+
+    host: HostName
+    problem: str = ""

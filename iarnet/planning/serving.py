@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 from iarnet.models.component import Component, HealthCheck, Port
 from iarnet.models.plan import Operation
-from iarnet.models.traffic import ServedPort
+from iarnet.models.traffic import HTTP_PROTOCOLS, ServedPort
 from iarnet.planning.desired import port_key
-
-_BY_HOST = ("http", "grpc", "websocket")
-"""Told apart by the host that a request names, so that several components can have one port."""
 
 ADDRESSES = 16
 """That an app may have on a provider. Each is a network of the engine, of which a machine can't have any number."""
@@ -101,13 +98,15 @@ def _served(component: Component, port: Port, host_ports: Mapping[str, int]) -> 
         protocol=port.protocol,
         host_port=host_ports.get(port_key(component.name, port.port, port.transport)),
         health=_health(component, port),
+        limits=component.limits,
+        ejection=component.ejection,
     )
 
 
 def _health(component: Component, port: Port) -> HealthCheck | None:
     """The component's check, if it asks this port."""
     check = component.health
-    if check is None or check.type not in ("http", "tcp"):
+    if check is None or check.type not in ("http", "grpc", "tcp"):
         return None
     asked = check.port or next((p.port for p in component.ports if p.transport == "tcp"), None)
     return check if (asked, "tcp") == (port.port, port.transport) else None
@@ -124,7 +123,8 @@ def _obstacle(wanted: Sequence[ServedPort], slots: Sequence[int], lowest: int) -
 
 def _clashes(port: ServedPort, slot: int, others: Sequence[ServedPort]) -> bool:
     there = (other for other in others if other.slot == slot and _place(other) == _place(port))
-    return any(not {other.protocol, port.protocol} <= set(_BY_HOST) for other in there)
+    # Requests say which host they are for, so that several components can have one port.
+    return any(not {other.protocol, port.protocol} <= set(HTTP_PROTOCOLS) for other in there)
 
 
 def _place(port: ServedPort) -> tuple[int, str]:

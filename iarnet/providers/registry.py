@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from iarnet.errors import AlreadyExists, InvalidInput, NotFound
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration
 from iarnet.providers.base import Provider, SecretReader
+from iarnet.providers.docker.companion import Base
 from iarnet.providers.docker.connection import Connection, TlsFiles
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.docker.ssh import SshLogin, SshTunnel
@@ -32,6 +33,8 @@ class DockerOptions:
     concurrency: int = 4
     gateway: bool = False
     """One runs on this machine."""
+    companion: Base | None = None
+    """What one on another machine is made from; none: there are none."""
 
 
 class ProviderRegistry:
@@ -119,7 +122,8 @@ class ProviderRegistry:
         except BaseException:
             directory.cleanup()
             raise
-        return self._docker_provider(info_of(given, self._node), connection), directory
+        companion = None if given.config.get("gateway") == "false" else self._docker.companion
+        return self._docker_provider(info_of(given, self._node), connection, companion), directory
 
     async def _connection(self, given: ProviderRegistration, directory: Path) -> Connection:
         scheme = urlsplit(given.url).scheme
@@ -146,7 +150,9 @@ class ProviderRegistry:
             _write(hosts, given.config["known_hosts"])
         return SshLogin(key if key.exists() else None, hosts if hosts.exists() else None)
 
-    def _docker_provider(self, info: ProviderInfo, connection: Connection) -> DockerProvider:
+    def _docker_provider(
+        self, info: ProviderInfo, connection: Connection, companion: Base | None = None
+    ) -> DockerProvider:
         return DockerProvider(
             info,
             connection,
@@ -156,6 +162,7 @@ class ProviderRegistry:
             publish_address=self._docker.publish_address,
             concurrency=self._docker.concurrency,
             gateway=self._docker.gateway and info.id == LOCAL,
+            companion=companion,
         )
 
 

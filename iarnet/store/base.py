@@ -11,6 +11,7 @@ from typing import Protocol
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import App, AppStatus, Event, Revision, Settings
 from iarnet.models.change import Begin, Deployment, DeploymentStatus, Failure, Progress
+from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.lease import Lease
 from iarnet.models.plan import Plan
@@ -234,6 +235,10 @@ class Traffic(Protocol):
         """An unknown one is fine."""
         ...
 
+    async def set_endpoint_weight(self, instance: str, weight: int) -> None:
+        """An unknown one is fine."""
+        ...
+
     async def endpoints(self, app: str | None = None, provider_id: str | None = None) -> list[Endpoint]:
         """Sorted by instance."""
         ...
@@ -255,7 +260,53 @@ class Traffic(Protocol):
         ...
 
     async def version(self) -> int:
-        """Of services, endpoints and routes together; 0 before the first write."""
+        """Of services, endpoints, routes and `Domains` together; 0 before the first write."""
+        ...
+
+
+class Domains(Protocol):
+    """Names, their certificates, and what proves them. Every write raises the version of `Traffic`."""
+
+    async def put(self, domain: Domain) -> None:
+        """Replaces what has its host. Raises `NotFound` when the app is gone, `AlreadyExists` for another app's."""
+        ...
+
+    async def get(self, host: str) -> Domain:
+        """Raises `NotFound`."""
+        ...
+
+    async def delete(self, host: str) -> None:
+        """Certificate and challenges go with it, as it goes with its app. Raises `NotFound`."""
+        ...
+
+    async def set_problem(self, host: str, problem: str) -> None:
+        """An unknown host is fine."""
+        ...
+
+    async def put_certificate(self, certificate: Certificate) -> None:
+        """Replaces the host's. Raises `NotFound` when the domain is gone."""
+        ...
+
+    async def certificate(self, host: str) -> Certificate | None: ...
+
+    async def certificates(self) -> list[Certificate]:
+        """Sorted by host."""
+        ...
+
+    async def put_challenge(self, challenge: Challenge) -> None:
+        """Replaces what has its host and token. Raises `NotFound` when the domain is gone."""
+        ...
+
+    async def challenges(self) -> list[Challenge]:
+        """Sorted by host and token."""
+        ...
+
+    async def delete_challenges(self, host: str) -> None:
+        """Nothing there is fine."""
+        ...
+
+    async def list(self, app: str | None = None) -> list[Domain]:
+        """Sorted by host."""
         ...
 
 
@@ -295,6 +346,9 @@ class Store(Protocol):
 
     @property
     def traffic(self) -> Traffic: ...
+
+    @property
+    def domains(self) -> Domains: ...
 
     @property
     def secrets(self) -> SecretRows: ...

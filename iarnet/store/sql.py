@@ -3,6 +3,7 @@
 from iarnet.store.apps import SqlApps
 from iarnet.store.base import Clock
 from iarnet.store.database import Database
+from iarnet.store.domains import SqlDomains
 from iarnet.store.facts import SqlFacts
 from iarnet.store.instances import SqlInstances
 from iarnet.store.ledger import SqlLedger
@@ -22,6 +23,7 @@ class SqlStore:
         self.providers = SqlProviderRows(database)
         self.ledger = SqlLedger(database, clock)
         self.traffic = SqlTraffic(database)
+        self.domains = SqlDomains(database)
         self.secrets = SqlSecretRows(database, clock)
 
     async def aclose(self) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import Event, Revision, Settings
 from iarnet.models.change import Failure, Progress
+from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderRegistration, ProviderState
@@ -35,6 +36,10 @@ metadata = MetaData(
 def _app() -> Column[str]:
     """What is recorded of an app goes with it."""
     return Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True)
+
+
+def _domain() -> Column[str]:
+    return Column("host", Text, ForeignKey("domains.host", ondelete="CASCADE"), primary_key=True)
 
 
 apps = Table(
@@ -200,6 +205,29 @@ routes = Table(
     Column("id", Text, primary_key=True),
     Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("route", Document(Route), nullable=False),
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("app", Text, ForeignKey("apps.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("domain", Document(Domain), nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    _domain(),
+    Column("certificate", Document(Certificate), nullable=False),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    _domain(),
+    Column("token", Text, primary_key=True),
+    Column("challenge", Document(Challenge), nullable=False),
 )
 
 # One row, made with the table.

@@ -1,6 +1,6 @@
 """Services, endpoints and routes: what leads traffic to instances."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
@@ -26,13 +26,10 @@ class SqlTraffic:
         await self._write(lambda connection: _put_endpoint(connection, endpoint))
 
     async def set_endpoint_state(self, instance: str, state: EndpointState) -> None:
-        query = select(tables.endpoints.c.endpoint).where(tables.endpoints.c.instance == instance)
+        await self._update_endpoint(instance, {"state": state})
 
-        def work(connection: Connection) -> None:
-            for endpoint in connection.scalars(query).all():
-                _put_endpoint(connection, endpoint.model_copy(update={"state": state}))
-
-        await self._write(work)
+    async def set_endpoint_weight(self, instance: str, weight: int) -> None:
+        await self._update_endpoint(instance, {"weight": weight})
 
     async def endpoints(self, app: str | None = None, provider_id: str | None = None) -> list[Endpoint]:
         found: list[Endpoint] = await self._documents(tables.endpoints, "endpoint", app=app, provider_id=provider_id)
@@ -68,6 +65,15 @@ class SqlTraffic:
             work(connection)
 
         await self._database.write(versioned)
+
+    async def _update_endpoint(self, instance: str, values: Mapping[str, Any]) -> None:
+        query = select(tables.endpoints.c.endpoint).where(tables.endpoints.c.instance == instance)
+
+        def work(connection: Connection) -> None:
+            for endpoint in connection.scalars(query).all():
+                _put_endpoint(connection, endpoint.model_copy(update=values))
+
+        await self._write(work)
 
     async def _documents(self, table: Table, column: str, **which: str | None) -> list[Any]:
         """Unsorted: how a database orders text depends on its locale."""

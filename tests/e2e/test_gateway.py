@@ -105,6 +105,29 @@ def test_a_new_revision_loses_no_request(running: NodeProcess, repositories: Pat
     assert set(users.answers) == {"one", "two"}
 
 
+def test_routes_outlive_what_they_lead_to(running: NodeProcess, repositories: Path, engine: docker.APIClient) -> None:
+    old = server("old", greeting("old"), publish="false")
+    source = application(repositories / "ways", server(command=greeting("one")), old)
+    running.ok("deploy", source.url, "--name", "ways")
+    running.ok("routes", "add", "ways", "web", "--id", "ways-split", "--to", "web@1=50", "--to", "old=50")
+    with load(published(running, "ways")) as users:
+        until(lambda: set(users.answers) == {"one", "old"}, "both answer")
+        source.write("iarnet.yaml", described(server(command=greeting("two", late=1)))).commit()
+        planned = running.ok("plan", "ways", "--json").json
+        running.ok("deploy", "ways")
+        until(lambda: users.answers.get("two", 0) > 50, "users see the new one")
+    assert users.failures == []
+    told = "nobody takes requests to old:8080 with HTTP"
+    assert [note for note in planned["notes"] if note.startswith(f"route ways-split: {told}")]
+    added = next(r for r in running.ok("routes", "ways", "--json").json["routes"] if r["id"] == "ways-split")
+    assert added["notes"][1].startswith(told)
+    before = containers(engine, "ways")
+    running.ok("deploy", "ways", "--set", "web.limits.requests=7")
+    assert containers(engine, "ways") == before, "no instance knows of limits"
+    derived = next(r for r in running.ok("routes", "ways", "--json").json["routes"] if r["derived"])
+    assert derived["limits"]["requests"] == 7
+
+
 def test_neighbours_lose_no_request_either(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:

@@ -15,11 +15,14 @@ import httpx
 from iarnet.gateway import process
 from iarnet.gateway.admin import Admin
 from iarnet.gateway.envoy import EnvoyGateway
+from iarnet.gateway.named import Ports
+from iarnet.gateway.names import Names
 from iarnet.gateway.process import Envoy, Place
 from iarnet.gateway.xds import AdsServer
 from iarnet.models.instance import Instance
 from iarnet.models.source import GitSource
 from iarnet.models.traffic import EndpointLoad, Service
+from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
 
@@ -30,7 +33,8 @@ GIT = GitSource(url="https://example.org/shop.git")
 
 class Replica:
     """An HTTP application at `address`. `/slow` answers when `go` is set, `/ill` with 500 while `ill` is, and an
-    upgrade makes it echo. `asked` counts requests other than health checks, of which `checks` has the heads."""
+    upgrade makes it echo. `asked` counts requests other than health checks, of which `checks` has the heads; `last`
+    is the head of the last one."""
 
     def __init__(self, name: str, address: str, port: int) -> None:
         self.name = name
@@ -41,6 +45,7 @@ class Replica:
         self.ill = False
         self.asked = 0
         self.checks: list[bytes] = []
+        self.last = b""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -59,6 +64,11 @@ class Replica:
             await self._server.wait_closed()
             self._server = None
 
+    def hang_up(self) -> None:
+        """On whoever is connected; it goes on to serve."""
+        for writer in list(self._writers):
+            writer.close()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -67,6 +77,7 @@ class Replica:
                     self.checks.append(head)
                 else:
                     self.asked += 1
+                    self.last = head
                 if b"upgrade: websocket" in head.lower():
                     await self._upgraded(reader, writer)
                     break
@@ -93,7 +104,10 @@ class GatewayWorld:
         self.where = where
         self.envoy = envoy
         self.port = free_port()
+        self.names = Ports("127.0.0.1", free_port(), free_port(), where.access_log)
+        self.secrets = SealedSecrets(MemoryRows(), b"k" * 32)
         self.ads = AdsServer()
+        self.home = True
         self.gateway = self._gateway()
         self._replicas: list[Replica] = []
 
@@ -162,6 +176,7 @@ class GatewayWorld:
             PROVIDER,
             self.ads,
             admin,
+            Names(self.store.domains, self.secrets, self.ads, self.names, home=self.home),
             journal=self.where.journal,
             access_log=self.where.access_log,
             publish_address="127.0.0.1",

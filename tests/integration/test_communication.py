@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.services import Services
+from iarnet.gateway import process
 from iarnet.models.app import Revision
 from iarnet.models.change import Begin
 from iarnet.models.component import Component, Port
@@ -117,14 +118,26 @@ async def test_a_server_outside_takes_part_until_it_is_removed(
     assert await _asked(world, "/", {}) == {inside.name: 20}
 
 
-async def test_without_envoy_a_write_is_taken_back(world: GatewayWorld, client: httpx.AsyncClient) -> None:
+async def test_without_envoy_a_write_is_taken_back(
+    world: GatewayWorld, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As it is refused, so it is: later nothing of it comes to life."""
-    await world.replica()
-    await world.gateway.aclose()
-    body = {"app": "shop", "component": "api", "to": [{"component": "api"}]}
-    answer = await client.post(f"{V1}/routes", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (503, "GatewayUnavailable")
+    monkeypatch.setattr("api.routes.communication._WITHIN_S", 0.2)
+    monkeypatch.setattr("api.routes.communication._BACK_WITHIN_S", 0.0)
+    first, second = await world.replica(), await world.replica(1)
+    await process.stop(world.where)
+    body = {"app": "shop", "component": "api", "to": [{"component": "api", "revision": 2}]}
+    for call in (
+        client.post(f"{V1}/routes", json=body),
+        client.put(f"{V1}/endpoints/{first.name}", json={"weight": 9}),
+    ):
+        answer = await call
+        assert (answer.status_code, answer.json()["code"]) == (503, "GatewayUnavailable")
     assert await world.store.traffic.routes() == []
+    assert {e.weight for e in await world.store.traffic.endpoints()} == {100}
+    world.envoy = await process.start(world.where)
+    await world.gateway.refresh("shop")
+    assert set(await _asked(world, "/", {})) == {first.name, second.name}
 
 
 async def _deployed(world: GatewayWorld) -> None:

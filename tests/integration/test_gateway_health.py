@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
@@ -23,6 +24,7 @@ from tests.integration.gateway_world import (
     gateway_world,
     instance,
 )
+from tests.integration.health_server import NOT_SERVING, SERVING, HealthServer
 
 TCP = HealthCheck(type="tcp", interval_s=0.4, timeout_s=WITHIN_S, retries=2)
 
@@ -109,6 +111,29 @@ async def test_what_can_be_connected_to_is_well_by_tcp(world: GatewayWorld) -> N
     assert (await world.gateway.checks())[second.name]
     await first.start()
     await eventually_silent(world, first, silent=False)
+
+
+async def test_who_says_by_grpc_that_it_is_not_serving_leaves_and_comes_back(world: GatewayWorld) -> None:
+    check = HealthCheck(type="grpc", service="shop.Api", interval_s=0.4, timeout_s=WITHIN_S, retries=2)
+    await world.serve(world.service(protocol="grpc", health=check))
+    servers = [HealthServer(f"127.0.0.{n + 2}", world.port) for n in range(2)]
+    replicas = [Replica(f"iarnet-shop-api-r{n + 1}-0", f"127.0.0.{n + 2}", world.port) for n in range(2)]
+    for server, replica in zip(servers, replicas, strict=True):
+        server.states = {"shop.Api": SERVING}
+        await server.start()
+        await world.gateway.admit(instance(replica))
+    both = {replica.address for replica in replicas}
+    assert await _names(world.port) == both
+    servers[0].states["shop.Api"] = NOT_SERVING
+    await eventually_well(world, replicas[0], well=False)
+    assert await _names(world.port) == {replicas[1].address}
+    assert await world.gateway.checks() == {}, "our own probe says who is to be mended"
+    servers[0].states["shop.Api"] = SERVING
+    await eventually_well(world, replicas[0], well=True)
+    assert await _names(world.port) == both
+    assert {service for server in servers for service in server.asked} == {"shop.Api"}
+    for server in servers:
+        await server.stop()
 
 
 async def test_when_nobody_is_well_nobody_is_asked(world: GatewayWorld) -> None:
@@ -345,6 +370,20 @@ async def _answers_late(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlate")
     await writer.drain()
     writer.close()
+
+
+async def eventually_well(world: GatewayWorld, replica: Replica, *, well: bool) -> None:
+    async def seen() -> bool:
+        return (await world.loads())[replica.name].healthy is well
+
+    await eventually(seen)
+
+
+async def _names(port: int) -> set[str]:
+    """Who answers calls."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/shop.Api/Name")
+        return {(await call(b"", timeout=WITHIN_S)).decode() for _ in range(40)}
 
 
 async def _answer(url: str) -> str:

@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from iarnet.errors import Missing
-from iarnet.gateway import process
+from iarnet.gateway import access_log, process
 from iarnet.gateway.admin import Admin
 from iarnet.gateway.process import Place
-from tests.integration.gateway_world import eventually
+from tests.integration.gateway_world import Load, ask, eventually, gateway_world
 
 
 @pytest.fixture
@@ -54,6 +54,27 @@ async def test_its_log_is_begun_anew_when_it_is_long(where: Place, monkeypatch: 
         await eventually(lambda: where.log.stat().st_size < 10_000)
     finally:
         keeping.cancel()
+
+
+async def test_its_files_stay_short_while_there_is_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iarnet.gateway.process._FILE_BYTES", 50_000)
+    async with gateway_world(tmp_path) as world:
+        admin, path = Admin(world.where.admin), world.where.access_log
+        await access_log.set_share(admin, 1.0)
+        await world.serve()
+        await world.replica()
+        async with Load(world.url) as load:
+            await eventually(lambda: path.exists() and path.stat().st_size == 50_000)
+            await load.more()
+        assert load.failed == []
+        assert path.stat().st_size == 50_000
+        monkeypatch.setattr("iarnet.gateway.access_log._BYTES", 40_000)
+        keeping = asyncio.create_task(access_log.keep_short(path, admin))
+        await eventually(lambda: path.with_name("access.log.1").exists() and path.exists())
+        keeping.cancel()
+        assert await ask(world.url) == "iarnet-shop-api-r1-0"
+        await eventually(lambda: path.stat().st_size > 0)
+        await admin.aclose()
 
 
 async def test_only_we_may_use_its_sockets(where: Place) -> None:

@@ -73,7 +73,7 @@ async def test_requests_are_counted_by_answer_and_by_route(world: GatewayWorld) 
     first.ill = True
     to = (Backend(component="api"),)
     await world.store.traffic.put_route(Route(id="new", app="shop", component="api", path="/new", to=to))
-    await world.gateway.refresh()
+    await world.gateway.refresh("shop")
     for path in ("", "/new", "/new", "/ill"):
         await ask(f"{world.url}{path}")
     await ask(f"http://127.0.0.1:{published}/new")

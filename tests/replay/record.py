@@ -25,6 +25,7 @@ from workers.converter import CONVERTER
 GOOD = "httpd -f -p 8080 -h /etc"
 BROKEN = "sh -c 'echo the ledger is torn; exit 1'"
 SILENT = "sleep 3600"
+PORTS = {"IARNET_GATEWAY__HTTP_PORT": "18080", "IARNET_GATEWAY__HTTPS_PORT": "18443"}
 APP = """
 components:
   data: {{kind: cache, image: busybox:stable, command: httpd -f -p 6000 -h /etc, ports: [6000/tcp]}}
@@ -77,6 +78,17 @@ class Recorder:
         until(lambda: self._events(app, "instance.restarted"), f"{component} is back")
         engine.close()
 
+    async def certify(self, app: str, host: str) -> None:
+        """A domain is refused a certificate, gets one of our own, and goes; returns once its watch has ended."""
+        domains = "/api/v1/communication/domains"
+        domain = {"app": app, "component": "web"}
+        self.running.api("POST", domains, domain | {"host": host, "certificate": "acme"}).raise_for_status()
+        await asyncio.to_thread(until, lambda: self._events(app, "certificate.failed"), f"{host} is refused")
+        self.running.api("PUT", f"{domains}/{host}", domain | {"certificate": "own"}).raise_for_status()
+        await asyncio.to_thread(until, lambda: self._events(app, "certificate.issued"), f"{host} has one")
+        self.running.api("DELETE", f"{domains}/{host}").raise_for_status()
+        await self.client.get_workflow_handle(f"certificate.{host}").result()
+
     def _events(self, app: str, kind: str) -> list[Any]:
         found = self.running.api("GET", f"/api/v1/apps/{app}/events").json()["events"]
         return [event for event in found if event["kind"] == kind]
@@ -115,6 +127,9 @@ async def record(recorder: Recorder) -> None:
         *("workflow", "update", "execute", "--name", "restart", "--workflow-id", "watch.orchard"),
         *("--input", json.dumps({"component": "web"})),
     )
+    await recorder.certify("orchard", "orchard.localhost")
+    await keep("CertificateWatch-good", "certificate.orchard.localhost")
+    await run("CertificateWatch-failed", "CertificateWatch", "certificate.other", {"host": "orchard.localhost"})
     recorder.commit(BROKEN)
     await run("DeployApp-rolled-back", "DeployApp", "change.orchard", app)
     await run("DeployApp-wrong-id", "DeployApp", "deploy.orchard", app)
@@ -131,7 +146,9 @@ async def record(recorder: Recorder) -> None:
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, node(Path(folder) / "node", engine_url()) as running:
+    # Nothing is there: what an authority says that does not answer is the same everywhere.
+    acme = {"IARNET_GATEWAY__ACME__DIRECTORY": "https://localhost:1/directory", **PORTS}
+    with tempfile.TemporaryDirectory() as folder, node(Path(folder) / "node", engine_url(), **acme) as running:
         client = await Client.connect(
             running.temporal_address, namespace="iarnet", identity="recorder", data_converter=CONVERTER
         )

@@ -2,19 +2,23 @@
 
 import posixpath
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
 from iarnet.analysis.names import component_name, did_you_mean
 from iarnet.analysis.structures import compose_fields as compose
 from iarnet.analysis.structures.nodes import Node, load
 from iarnet.analysis.structures.quantities import cpu_millis, memory_bytes, program, seconds
-from iarnet.models.component import Build, ComponentKind, EnvVar, HealthCheck, Port, Volume
+from iarnet.models.component import Build, ComponentKind, Ejection, EnvVar, HealthCheck, Limits, Port, Volume
 from iarnet.models.edge import Condition, Edge
 from iarnet.models.resources import Resources
 
 FILES = ("iarnet.yaml", "iarnet.yml")
 PROTOCOLS = ("http", "grpc", "websocket", "tcp", "udp")
+
+Made = TypeVar("Made")
 
 
 class IarnetYaml:
@@ -226,6 +230,8 @@ def _health(node: Node) -> HealthCheck:
     facts: dict[str, Any] = {}
     if "path" in given:
         facts |= {"type": "http", "path": "/" + given["path"].text("path").lstrip("/")}
+    if "service" in given:
+        facts |= {"type": "grpc", "service": given["service"].text("service")}
     if "command" in given:
         facts |= {"type": "command", "command": _vector(given["command"])}
     if "type" in given:
@@ -243,7 +249,26 @@ def _health(node: Node) -> HealthCheck:
             facts[target] = _duration(given[key])
     if "retries" in given:
         facts["retries"] = max(1, given["retries"].integer("retries"))
-    return HealthCheck(**facts)
+    return _made(HealthCheck, facts, node)
+
+
+def _limits(node: Node) -> Limits:
+    given = _known(node, LIMIT_KEYS, "limits")
+    return _made(Limits, {key: value.integer(key) for key, value in given.items()}, node)
+
+
+def _ejection(node: Node) -> Ejection:
+    given = _known(node, EJECTION_KEYS, "ejection")
+    facts: dict[str, Any] = {key: given[key].integer(key) for key in ("after", "percent") if key in given}
+    return _made(Ejection, facts | ({"for_s": _duration(given["for"])} if "for" in given else {}), node)
+
+
+def _made(kind: Callable[..., Made], facts: dict[str, Any], node: Node) -> Made:
+    try:
+        return kind(**facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise node.refuse(f"{first['loc'][0]}: {first['msg']}") from error
 
 
 def _vector(node: Node) -> tuple[str, ...]:
@@ -298,6 +323,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Node], Any]]] = {
     "env": ("env", _env),
     "secrets": ("secrets", _secrets),
     "health": ("health", _health),
+    "limits": ("limits", _limits),
+    "ejection": ("ejection", _ejection),
     "resources": ("resources", _resources),
     "volumes": ("volumes", _volumes),
     "replicas": ("replicas", _replicas),
@@ -307,5 +334,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Node], Any]]] = {
 }
 KEYS = (*_FIELDS, "build", "dockerfile", "publish", "needs")
 BUILD_KEYS = ("context", "dockerfile", "target", "args")
-HEALTH_KEYS = ("type", "path", "port", "command", "interval", "timeout", "start_period", "retries")
-HEALTH_TYPES = ("http", "tcp", "command", "none")
+HEALTH_KEYS = ("type", "path", "service", "port", "command", "interval", "timeout", "start_period", "retries")
+HEALTH_TYPES = ("http", "grpc", "tcp", "command", "none")
+LIMIT_KEYS = tuple(Limits.model_fields)
+EJECTION_KEYS = ("after", "for", "percent")

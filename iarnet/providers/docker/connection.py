@@ -14,6 +14,7 @@ from iarnet.providers.docker.ssh import SshTunnel
 OLDEST_API = "1.41"
 """Engine 20.10."""
 
+_TLS_PORT = 2376
 _CONNECT_S = 10
 _TIMEOUT_S = 60
 
@@ -40,8 +41,9 @@ class Connection:
         self.url = url
         self.local = parts.scheme == "unix"
         self.host = parts.hostname or "localhost"
+        self.port = parts.port or _TLS_PORT
         self.tunnel = tunnel
-        self._tls = tls
+        self.tls = tls
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
 
@@ -50,6 +52,11 @@ class Connection:
             if self._client is None:
                 self._client = self._connect()
             return self._client
+
+    def socket_path(self) -> str:
+        """Of the socket here that leads to the engine; empty when it is reached over TCP."""
+        url = self.tunnel.open() if self.tunnel else self.url
+        return urlsplit(url).path if url.startswith("unix:") else ""
 
     def reset(self) -> None:
         """Forget the connection; streams that are open on it go on until they break."""
@@ -76,10 +83,10 @@ class Connection:
         return client
 
     def _tls_config(self) -> docker.tls.TLSConfig | bool:
-        if self._tls is None:
+        if self.tls is None:
             return False
-        pair = (str(self._tls.cert), str(self._tls.key))
-        return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(self._tls.ca), verify=True)
+        pair = (str(self.tls.cert), str(self.tls.key))
+        return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(self.tls.ca), verify=True)
 
 
 def _is_address(parts: SplitResult) -> bool:

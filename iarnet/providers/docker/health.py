@@ -13,9 +13,11 @@ import docker.errors
 
 from iarnet.errors import IarnetError
 from iarnet.models.provider import Capabilities, ProviderHealth
+from iarnet.providers.docker.companion import Base
 from iarnet.providers.docker.connection import OLDEST_API
 from iarnet.providers.docker.engine import Engine
 from iarnet.providers.docker.errors import unreachable
+from iarnet.providers.docker.images import has
 from iarnet.providers.docker.interfaces import interfaces
 
 _WITHIN_S = 10.0
@@ -26,15 +28,19 @@ _UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
-async def check(engine: Engine, *, gateway: bool) -> tuple[ProviderHealth, dict[str, Any]]:
+async def check(
+    engine: Engine, *, gateway: bool, companion: Base | None = None
+) -> tuple[ProviderHealth, dict[str, Any]]:
     """The health, and the fields of `ProviderInfo` that the engine itself decides. Never raises.
 
-    `gateway`: one runs on this machine, which can serve the engine if it shares its networks.
+    `gateway`: one runs on this machine, which can serve the engine if it shares its networks. `companion`: what one
+    that runs there is made from.
     """
     try:
         async with asyncio.timeout(_WITHIN_S):
             latency_s, version, info = await engine.ask(_measure)
-            reaches = gateway and engine.connection.local and await engine.ask(lambda c: _is_beside(c, info))
+            here = gateway and engine.connection.local and await engine.ask(lambda c: _is_beside(c, info))
+            there = companion is not None and companion.fits(info) and await has(engine, companion.image)
     except IarnetError as e:
         return _down(e), {}
     except TimeoutError:
@@ -43,14 +49,12 @@ async def check(engine: Engine, *, gateway: bool) -> tuple[ProviderHealth, dict[
     health = ProviderHealth(
         reachable=True, latency_s=latency_s, version=version["Version"], problem=problem, hint=hint
     )
-    return health, known(info, gateway=reaches)
+    return health, known(info, gateway=here or there, lowest_port=lowest_port() if here else 1)
 
 
-def known(info: dict[str, Any], *, gateway: bool) -> dict[str, Any]:
+def known(info: dict[str, Any], *, gateway: bool, lowest_port: int = 1) -> dict[str, Any]:
     machine = info["Architecture"]
-    able = Capabilities(
-        gpu="nvidia" in (info.get("Runtimes") or {}), gateway=gateway, lowest_port=lowest_port() if gateway else 1
-    )
+    able = Capabilities(gpu="nvidia" in (info.get("Runtimes") or {}), gateway=gateway, lowest_port=lowest_port)
     return {"architecture": _ARCHITECTURES.get(machine, machine), "capabilities": able}
 
 

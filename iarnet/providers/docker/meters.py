@@ -12,7 +12,7 @@ from iarnet.models.provider import UsageSample
 from iarnet.models.resources import Capacity, Resources
 from iarnet.providers.docker.engine import Engine
 from iarnet.providers.docker.request import request
-from iarnet.providers.docker.spec import OWNER
+from iarnet.providers.docker.spec import NAME, OWNER
 from iarnet.providers.docker.usage import CpuMeter, HostMeter, capacity, disk, memory, on_this_machine, sample, total
 
 Measured = tuple[dict[str, Any], dict[str, Any]]
@@ -39,7 +39,7 @@ class Meters:
         return capacity(total(info, None), used)
 
     async def usage(self, owner: str) -> list[UsageSample]:
-        measured = await self._measure({"label": f"{OWNER}={owner}"})
+        measured = await self._measure({"label": [NAME, f"{OWNER}={owner}"]})
         samples = [sample(s, stats, self._cpu.read(s["Id"], s["Created"], stats)) for s, stats in measured]
         self._cpu.forget_all_but(s["Id"] for s, _ in measured)
         return [each for each in samples if each is not None]
@@ -54,7 +54,7 @@ class Meters:
         )
         return capacity(total(info, storage), used)
 
-    async def _measure(self, filters: dict[str, str]) -> list[Measured]:
+    async def _measure(self, filters: dict[str, list[str]]) -> list[Measured]:
         """The running containers, each with its statistics."""
         listed = await self._engine.ask(lambda c: c.containers(filters=filters))
         stats = await asyncio.gather(*(self._stats(each["Id"]) for each in listed))

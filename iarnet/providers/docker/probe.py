@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from importlib import import_module
 
-from iarnet.errors import Conflict, IarnetError, ProviderUnavailable
+from iarnet.errors import Conflict, IarnetError, NotFound, ProviderUnavailable
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, ProbeResult
+from iarnet.providers.docker.channel import Channel
+from iarnet.providers.docker.companion import Companion
 from iarnet.providers.docker.engine import Engine
 from iarnet.providers.docker.logs import frames
 from iarnet.providers.docker.request import stream
@@ -22,8 +25,11 @@ _PATIENCE_S = 0.5
 
 
 class Prober:
-    def __init__(self, engine: Engine) -> None:
+    """`companion`: what can connect to instances of an engine elsewhere, if it is there."""
+
+    def __init__(self, engine: Engine, companion: Companion | None = None) -> None:
         self._engine = engine
+        self._companion = companion
 
     async def probe(self, instance: Instance, check: HealthCheck) -> ProbeResult:
         if instance.state != "running":
@@ -40,15 +46,25 @@ class Prober:
     async def _port(self, instance: Instance, check: HealthCheck, port: int) -> ProbeResult:
         connection = self._engine.connection
         if connection.local and instance.address:
-            return await probe_port(check, instance.address, port)
+            return await self._asked(check, instance.address, port)
         if connection.tunnel and instance.address:
-            return await probe_port(
-                check, instance.address, port, through(connection.tunnel, _PATIENCE_S if check.type == "tcp" else 0)
-            )
+            # A check by gRPC is no more than a connection there.
+            patience_s = 0 if check.type == "http" else _PATIENCE_S
+            return await probe_port(check, instance.address, port, through(connection.tunnel, patience_s))
         published = next((p.host_port for p in instance.ports if p.port == port and p.host_port), None)
         if published:
-            return await probe_port(check, connection.host, published)
+            return await self._asked(check, connection.host, published)
+        if self._companion and instance.address:
+            with suppress(NotFound, Conflict):
+                return await probe_port(check, instance.address, port, beside(self._companion))
         return await self._listening(instance, check, port)
+
+    async def _asked(self, check: HealthCheck, host: str, port: int) -> ProbeResult:
+        if check.type != "grpc":
+            return await probe_port(check, host, port)
+        grpc_health = await asyncio.to_thread(import_module, "iarnet.providers.grpc_health")
+        found: ProbeResult = await grpc_health.probe_grpc(check, host, port)
+        return found
 
     async def _command(self, instance: Instance, check: HealthCheck) -> ProbeResult:
         shown = " ".join(check.command)
@@ -124,6 +140,28 @@ def through(tunnel: SshTunnel, patience_s: float) -> Dial:
             await process.wait()
 
     return dial
+
+
+def beside(companion: Companion) -> Dial:
+    """Connections that it makes. They raise `NotFound` or `Conflict` when it does not run."""
+
+    @asynccontextmanager
+    async def dial(host: str, port: int) -> AsyncIterator[Pair]:
+        channel, reader = await companion.connect(f"{host}:{port}"), asyncio.StreamReader()
+        feeding = asyncio.create_task(_feed(reader, channel))
+        try:
+            yield reader, channel.writer
+        finally:
+            feeding.cancel()
+            channel.close()
+
+    return dial
+
+
+async def _feed(reader: asyncio.StreamReader, channel: Channel) -> None:
+    while data := await channel.read():
+        reader.feed_data(data)
+    reader.feed_eof()
 
 
 async def _not_refused(process: asyncio.subprocess.Process, patience_s: float) -> None:

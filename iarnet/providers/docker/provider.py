@@ -23,6 +23,7 @@ from iarnet.models.resources import Capacity
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource, SecretReader
 from iarnet.providers.docker import events, logs
+from iarnet.providers.docker.companion import Base, Companion
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.engine import Engine, or_none
 from iarnet.providers.docker.epochs import Epochs
@@ -49,9 +50,9 @@ class DockerProvider:
     """Every object it makes carries the label `iarnet.owner={owner}`; an object without it is never touched.
 
     `concurrency` bounds the containers that are started at once (more than 4 made a local engine slower),
-    `publish_address` is where host ports are published, and `gateway` says whether one runs on this machine. The
-    calls of one node on one engine are serialised by name here; an engine has one home node (DESIGN §6, fencing
-    `node`).
+    `publish_address` is where host ports are published, `gateway` says whether one runs on this machine, and
+    `companion` what one that runs there is made from. The calls of one node on one engine are serialised by name
+    here; an engine has one home node (DESIGN §6, fencing `node`).
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class DockerProvider:
         publish_address: str = "0.0.0.0",
         concurrency: int = 4,
         gateway: bool = False,
+        companion: Base | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.info = info
@@ -72,6 +74,7 @@ class DockerProvider:
         self._secrets = secrets
         self._publish_address = publish_address
         self._gateway = gateway
+        self._base = companion
         self._clock = clock
         self._engine = Engine(connection, threads=concurrency * _THREADS_PER_START)
         # Calls that mostly wait; among the others they would hold up what could go on.
@@ -84,7 +87,9 @@ class DockerProvider:
         self._ports = Ports(self._engine, publish_address)
         self._images = Images(self._patient)
         self._stopper = Stopper(self._patient, clock)
-        self._prober = Prober(self._engine)
+        self.companion = self._companion()
+        """Beside its instances, whether it is there or not. None where none may be."""
+        self._prober = Prober(self._engine, self.companion)
         self._meters = Meters(self._patient)
         self.images = EngineImages(self._engine)
         """The engine's images as a source for other providers."""
@@ -135,7 +140,7 @@ class DockerProvider:
         return instance(found, self.info.id) if found and self._is_ours(found) else None
 
     async def instances(self, owner: str, app: str | None = None) -> list[Instance]:
-        labels = [f"{OWNER}={owner}"] + ([f"{APP}={app}"] if app else [])
+        labels = [NAME, f"{OWNER}={owner}"] + ([f"{APP}={app}"] if app else [])
         listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
         found = await asyncio.gather(*(self._engine.container(each["Id"]) for each in listed))
         return [instance(each, self.info.id) for each in found if each is not None]
@@ -158,9 +163,14 @@ class DockerProvider:
         return await self._ports.free(port, protocol)
 
     async def check(self) -> ProviderHealth:
-        health, known = await check(self._engine, gateway=self._gateway)
+        health, known = await check(self._engine, gateway=self._gateway, companion=self._base)
         self.info = self.info.model_copy(update=known)
         return health
+
+    async def prepare_companion(self, source: ImageSource) -> None:
+        """See to it that it can be made there. Raises `ImageUnavailable`, `ProviderError`."""
+        if self._base:
+            await self._images.ensure(self._base.image, source)
 
     async def aclose(self) -> None:
         await self._engine.aclose()
@@ -302,6 +312,12 @@ class DockerProvider:
                 component=spec.component,
                 hint="place it on a provider with a GPU",
             )
+
+    def _companion(self) -> Companion | None:
+        if self._base is None:
+            return None
+        name = f"iarnet-gateway.{self._owner}.{self.info.id}"
+        return Companion(self._patient, self._images, self._base, owner=self._owner, name=name)
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._names.setdefault(name, asyncio.Lock())

@@ -81,7 +81,9 @@ async def test_an_endpoint_is_one_per_instance_and_provider(store: SqlStore) -> 
     assert await store.traffic.endpoints("other") == []
     await store.traffic.set_endpoint_state(first.instance, "suspended")
     await store.traffic.set_endpoint_state("nobody", "held")
-    suspended = [one.model_copy(update={"state": "suspended"}) for one in (replaced, moved)]
+    await store.traffic.set_endpoint_weight(first.instance, 9)
+    await store.traffic.set_endpoint_weight("nobody", 9)
+    suspended = [one.model_copy(update={"state": "suspended", "weight": 9}) for one in (replaced, moved)]
     assert await store.traffic.endpoints() == suspended
     await store.traffic.forget_endpoint(first.instance)
     await store.traffic.forget_endpoint(first.instance)
@@ -151,6 +153,7 @@ async def test_every_write_raises_the_version_and_no_reading_does(store: SqlStor
         lambda: store.traffic.serve("shop", "box", [service()]),
         lambda: store.traffic.put_endpoint(endpoint()),
         lambda: store.traffic.set_endpoint_state(endpoint().instance, "held"),
+        lambda: store.traffic.set_endpoint_weight(endpoint().instance, 7),
         lambda: store.traffic.forget_endpoint(endpoint().instance),
         lambda: store.traffic.put_route(route()),
         lambda: store.traffic.delete_route("canary"),
@@ -185,7 +188,7 @@ async def test_writes_at_once_are_all_counted(store: SqlStore) -> None:
     assert await store.traffic.endpoints() == []
 
 
-async def test_a_change_of_state_takes_nothing_of_another_change_back(store: SqlStore) -> None:
+async def test_changes_of_one_thing_take_nothing_of_another_change_back(store: SqlStore) -> None:
     await store.apps.create("shop", GIT)
     names = [f"iarnet-shop-web-r1-{replica}" for replica in range(40)]
     for name in names:
@@ -194,3 +197,7 @@ async def test_a_change_of_state_takes_nothing_of_another_change_back(store: Sql
     ending = (store.traffic.set_endpoint_state(name, "draining") for name in names)
     await asyncio.gather(*(call for both in zip(moved, ending, strict=True) for call in both))
     assert {one.address for one in await store.traffic.endpoints()} == {"10.210.8.9"}
+    shared = (store.traffic.set_endpoint_weight(name, 7) for name in names)
+    ending = (store.traffic.set_endpoint_state(name, "suspended") for name in names)
+    await asyncio.gather(*(call for both in zip(shared, ending, strict=True) for call in both))
+    assert {(one.state, one.weight) for one in await store.traffic.endpoints()} == {("suspended", 7)}

@@ -38,6 +38,10 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+async def unnamed(host: str) -> None:
+    raise AssertionError(f"{host} is nobody's")
+
+
 class World:
     """Two providers, a store, and the activities between a request and its plan."""
 
@@ -53,7 +57,7 @@ class World:
         revising = Revising(store, self.sources, secrets, lambda *_: "", apply_corrections, clock)
         ports = HostPorts(store.ledger, range(20_000, 20_010))
         self.planning = Planning(store, self.registry, ports, revising, OWNER, clock)
-        self.recording = Recording(store, OWNER, "localhost", clock)
+        self.recording = Recording(store, OWNER, "localhost", clock, unnamed)
         self.run = ActivityEnvironment().run
 
     async def see(self, **statuses: ProviderStatus) -> None:

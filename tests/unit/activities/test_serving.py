@@ -1,5 +1,6 @@
 """What a change leaves of what the gateway listens for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from activities.scene import Scene
@@ -7,7 +8,7 @@ from iarnet.models.component import Component, Port
 from iarnet.models.plan import Kept
 from iarnet.models.provider import Capabilities, ProviderHealth, ProviderInfo, ProviderState
 from iarnet.models.resources import Capacity, Resources
-from iarnet.models.traffic import ServedPort, Service
+from iarnet.models.traffic import Backend, Route, ServedPort, Service
 
 WEB = ServedPort(component="web", port=8080)
 DB = ServedPort(component="db", port=5432, protocol="tcp")
@@ -63,6 +64,18 @@ def test_what_stays_and_is_served_now_is_led_to() -> None:
 def test_without_a_gateway_all_of_it_closes() -> None:
     serving, _ = scene(gateway=False, p=(WEB,)).serving("p", [component(WEB)], {}, None)
     assert (serving.before, serving.after, serving.moved) == ((WEB,), (), {"web"})
+
+
+def test_a_route_to_what_the_change_takes_away_is_told() -> None:
+    api, old = (ServedPort(component=name, port=80) for name in ("api", "old"))
+    to = (Backend(component="old"), Backend(component="api"))
+    routes = tuple(Route(id=id, app="shop", component="web", to=to, mirror=m) for id, m in (("a", None), ("b", "no")))
+    there = replace(scene(p=(WEB, api, old)), routes=routes)
+    _, notes = there.serving("p", [component(WEB), component(api)], {}, None)
+    assert notes == [
+        f"route {id}: nobody takes requests to old with HTTP: the others take its share" for id in ("a", "b")
+    ]
+    assert there.serving("p", [component(port) for port in (WEB, api, old)], {}, None)[1] == []
 
 
 def _state(id: str, *, gateway: bool) -> ProviderState:

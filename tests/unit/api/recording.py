@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from iarnet.errors import GatewayError, GatewayRefused
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import Endpoint, EndpointLoad, Route, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, Route, Service, ServiceTraffic
 from iarnet.store.base import Store
 
 
@@ -19,7 +19,9 @@ class RecordingGateway:
         self.routes: list[Route] = []
         self.endpoints: list[Endpoint] = []
         self.counted: list[ServiceTraffic] = []
+        self.full: list[Breaker] = []
         self.drained: list[tuple[str, float]] = []
+        self.closed: dict[int, str] = {}
 
     async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
         raise NotImplementedError("the API never asks for it")
@@ -40,6 +42,13 @@ class RecordingGateway:
         self._check()
         return self.busy
 
+    async def breakers(self, app: str = "") -> list[Breaker]:
+        self._check()
+        return self.full
+
+    async def unopened(self) -> dict[int, str]:
+        return self.closed
+
     async def checks(self) -> dict[str, bool]:
         return {}
 
@@ -47,7 +56,7 @@ class RecordingGateway:
         self._check()
         return [t for t in self.counted if app in ("", t.app)]
 
-    async def refresh(self) -> None:
+    async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
         self._check()
         routes, endpoints = await self._traffic.routes(), await self._traffic.endpoints()
         if bad := [value for value in (*routes, *endpoints) if self.refuses(value)]:

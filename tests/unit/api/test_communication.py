@@ -11,8 +11,8 @@ import pytest
 from api.app import create_app
 from api.services import Services
 from iarnet.errors import GatewayUnavailable
-from iarnet.models.component import Component, Port
-from iarnet.models.traffic import Backend, Endpoint, EndpointLoad, Route, Service
+from iarnet.models.component import Component, Ejection, Limits, Port
+from iarnet.models.traffic import Backend, Breaker, Endpoint, EndpointLoad, Route, Service
 from tests.unit.api.conftest import BASE, COMMIT, TOKEN
 from tests.unit.api.recording import RecordingGateway
 
@@ -177,11 +177,16 @@ async def test_a_route_is_added_changed_and_removed_and_takes_effect_each_time(
         ],
         "mirror": "web",
         "timeout_s": 5.0,
-        "retries": 2,
+        "retries": None,
         "provider_id": "memory",
         "inside": "web:80",
         "listens": "10.210.8.1:80",
         "published": "localhost:20000",
+        "limits": None,
+        "ejection": None,
+        "full": [],
+        "refused_total": None,
+        "notes": [],
     }
     assert [(r.id, [b.weight for b in r.to]) for r in gateway.routes] == [("shop-web-beta", [90, 10])]
     changed = await client.put(f"{V1}/routes/shop-web-beta", json=route(path="/gamma"))
@@ -254,11 +259,14 @@ async def test_what_does_not_take_effect_is_not_there_either(
     client: httpx.AsyncClient, shop: Services, gateway: RecordingGateway
 ) -> None:
     assert (await client.post(f"{V1}/routes", json=route(id="beta"))).status_code == 201
+    outside = {"app": "shop", "component": "web", "address": "192.0.2.7"}
+    assert (await client.post(f"{V1}/endpoints", json=outside)).json()["revision"] is None
     before = await stored(shop)
     gateway.down = GatewayUnavailable("it does not answer", where="envoy", hint="try again")
     await refused(await client.post(f"{V1}/routes", json=route(path="/x")), 503, "GatewayUnavailable")
     await refused(await client.delete(f"{V1}/routes/beta"), 503, "GatewayUnavailable")
     await refused(await client.put(f"{V1}/endpoints/{OURS}", json={"weight": 1}), 503, "GatewayUnavailable")
+    await refused(await client.delete(f"{V1}/endpoints/{OUTSIDE}"), 503, "GatewayUnavailable")
     assert await stored(shop) == before
 
 
@@ -291,6 +299,36 @@ async def test_what_deployments_lead_is_listed_as_derived_and_stays(
     assert await stored(shop) == before
 
 
+async def test_a_route_says_what_of_it_is_left_out(client: httpx.AsyncClient, shop: Services) -> None:
+    both = [{"component": "web", "revision": 1, "weight": 90}, {"component": "web", "revision": 2, "weight": 10}]
+    assert (await client.post(f"{V1}/routes", json=route(id="beta", to=both))).json()["notes"] == []
+    await shop.store.traffic.set_endpoint_state(OURS, "draining")
+    listed = (await client.get(f"{V1}/routes")).json()["routes"]
+    told = "nobody takes requests to web:80@r2 with HTTP: the others take its share"
+    assert {r["id"]: r["notes"] for r in listed if r["notes"]} == {"beta": [told]}
+    await shop.store.traffic.serve("shop", "memory", [])
+    [stopped] = (await client.get(f"{V1}/routes")).json()["routes"]
+    assert (stopped["inside"], stopped["notes"]) == ("", [])
+
+
+async def test_limits_are_shown_with_what_they_do(
+    client: httpx.AsyncClient, shop: Services, gateway: RecordingGateway
+) -> None:
+    services = await shop.store.traffic.services("shop")
+    bounds = {"limits": Limits(requests=9), "ejection": Ejection()}
+    await shop.store.traffic.serve("shop", "memory", [service.model_copy(update=bounds) for service in services])
+    gateway.full = [Breaker(service="shop/web/80/tcp", full=("requests",), refused_total=3)]
+    gateway.busy = [EndpointLoad(instance=OURS, healthy=False, ejected=True)]
+    db, web = (await client.get(f"{V1}/routes")).json()["routes"]
+    assert (web["limits"]["requests"], web["full"], web["refused_total"]) == (9, ["requests"], 3)
+    assert (db["limits"]["requests"], db["full"], db["refused_total"]) == (9, [], None)
+    assert web["ejection"] == {"after": 5, "for_s": 30.0, "percent": 50}
+    endpoints = {e["instance"]: e["health"] for e in (await client.get(f"{V1}/endpoints")).json()["endpoints"]}
+    assert (endpoints[OURS], endpoints[OLD]) == ("ejected", "unknown")
+    gateway.down = GatewayUnavailable("it does not answer", where="envoy", hint="try again")
+    assert (await client.get(f"{V1}/routes")).json()["routes"][1] == web | {"full": [], "refused_total": None}
+
+
 async def test_endpoints_say_what_they_are_and_what_they_do(
     client: httpx.AsyncClient, shop: Services, gateway: RecordingGateway
 ) -> None:
@@ -321,6 +359,7 @@ async def test_endpoints_say_what_they_are_and_what_they_do(
             "requests_total": 100,
             "errors_total": 1,
             "healthy": True,
+            "ejected": False,
         },
     }
     assert (by_name[OLD]["state"], by_name[OLD]["health"]) == ("suspended", "unhealthy")

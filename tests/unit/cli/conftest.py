@@ -26,13 +26,13 @@ from iarnet.errors import AlreadyExists, NotFound
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import Event, Revision
 from iarnet.models.change import Begin, Progress, ReplayReport
-from iarnet.models.component import Component, Port
+from iarnet.models.component import Component, Limits, Port
 from iarnet.models.placement import Assignment, Placement, Rejection, Score
 from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.source import GitSource, Source
-from iarnet.models.traffic import Endpoint, EndpointLoad, RecentTraffic, Service, ServiceTraffic
+from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, RecentTraffic, Service, ServiceTraffic
 from iarnet.providers.base import Provider
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
@@ -149,6 +149,7 @@ def _api(client: Client, store: Store):
     gateway = RecordingGateway(store)
     gateway.busy = [EndpointLoad(instance="iarnet-shop-web-r1-0", connections=3, requests=2, requests_total=1234)]
     recent = RecentTraffic(over_s=50, requests_per_s=12.5, error_share=0.004, mean_s=0.0082, p95_s=0.0204)
+    gateway.full = [Breaker(service="shop/web/80/tcp", full=("requests",), refused_total=3)]
     gateway.counted = [ServiceTraffic(app="shop", component="web", recent=recent)]
     return create_app(
         Services(
@@ -212,7 +213,14 @@ async def _fill(store: Store) -> None:
 
 async def _lead(store: Store) -> None:
     place = {"app": "shop", "component": "web", "provider_id": "memory"}
-    web = Service(port=80, host_port=20080, address="10.210.8.1", subnet="10.210.8.0/24", **place)
+    web = Service(
+        port=80,
+        host_port=20080,
+        address="10.210.8.1",
+        subnet="10.210.8.0/24",
+        limits=Limits(requests=2),
+        **place,
+    )
     await store.traffic.serve("shop", "memory", [web])
     instance = Endpoint(instance="iarnet-shop-web-r1-0", revision=1, address="10.210.8.3", **place)
     await store.traffic.put_endpoint(instance)

@@ -113,6 +113,13 @@ def test_a_route_says_what_it_takes_and_where_that_goes(call):
     assert added(call) == []
 
 
+def test_what_is_turned_away_is_told(call):
+    assert call("routes").stderr.splitlines() == [
+        "shop/web/80/tcp: 2 requests at a time, no more for now",
+        "shop/web/80/tcp: 3 were turned away because of its limits",
+    ]
+
+
 def test_without_a_backend_it_is_the_component_itself(canary):
     assert [(b["component"], b["revision"]) for b in canary["to"]] == [("web", None)]
 

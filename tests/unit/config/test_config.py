@@ -44,6 +44,7 @@ def load(tmp_path):
         ("docker:\n  network_pool: 10.0.0.0/25", 2, "a /24 or larger", ""),
         ("docker:\n  publish_ports: 30000-20000", 2, "must be a range", ""),
         ("docker: {publish_address: here}", 1, "must be an IP address", ""),
+        ("gateway:\n  acme:\n    directory: http://ca", 3, "must be an address that begins with https://", ""),
         ("git:\n\n  timeout_s: 0", 3, "must be greater than 0, not 0", ""),
         ("insecure_listen: maybe", 1, "must be a valid boolean", ""),
         ("builds:\n  args: {A: 1}", 2, "`builds.args.A` must be a valid string: put it in quotes", ""),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from envoy.extensions.health_check.event_sinks.file.v3.file_pb2 import HealthCheckEventFileSink
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
 from iarnet.gateway.checks import BACK_WITHIN_S, active_check
 from iarnet.gateway.resources import CLUSTER, ENDPOINTS, resources
@@ -40,6 +41,21 @@ def test_the_same_answers_are_good_as_for_our_own_probe(path: str, limit: int) -
     assert made.path == path
     assert [(r.start, r.end) for r in made.expected_statuses] == [(200, limit)]
     assert [(r.start, r.end) for r in made.retriable_statuses] == [(limit, 600)]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http", "tcp"])
+def test_a_check_by_grpc_needs_instances_that_speak_http_2(protocol: str) -> None:
+    def versions(check: HealthCheck) -> str:
+        found = resources([service("api", 80, protocol, health=check)], [], [], publish_address="0.0.0.0")
+        options = HttpProtocolOptions()
+        for packed in found[CLUSTER]["shop/api/80/tcp"].typed_extension_protocol_options.values():
+            packed.Unpack(options)
+        return str(options.WhichOneof("upstream_protocol_options") or "")
+
+    assert versions(HealthCheck(type="grpc")) == "explicit_http_config"
+    assert versions(HealthCheck()) == ("use_downstream_protocol_config" if protocol != "tcp" else "")
+    made = active_check(HealthCheck(type="grpc", service="shop.Api"), JOURNAL)
+    assert made.grpc_health_check.service_name == "shop.Api"
 
 
 def test_changes_are_written_to_the_journal() -> None:

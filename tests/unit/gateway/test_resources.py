@@ -8,7 +8,6 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpConnectionManager,
 )
 
-from iarnet.errors import InvalidComponent
 from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resources, resources
 from iarnet.models.traffic import Backend, Endpoint, Route, Service
 from tests.unit.gateway.instances import endpoint, service
@@ -59,6 +58,7 @@ def test_names_are_stable() -> None:
         service(port=8080, host_port=20000),
         service("db", 5432, "tcp", host_port=20001),
         service("dns", 53, "udp", host_port=20000),
+        endpoint(revision=3),
         route("r", Backend(component="api", revision=3)),
     )
     clusters = {"shop/api/8080/tcp", "shop/api/8080/tcp@r3", "shop/db/5432/tcp", "shop/dns/53/udp"}
@@ -234,18 +234,57 @@ def test_what_cant_be_told_apart_is_refused(given: tuple[Service, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "hint"),
+    "lost",
     [
-        (route(component="apo"), "api:8080"),
-        (route("r", Backend(component="gone")), "api:8080"),
-        (route("r", Backend(component="db")), "db:5432 (tcp)"),
-        (route("r", Backend(component="api", port=81)), "api:8080 (http)"),
-        (route(mirror="gone"), "api:8080"),
-        (route("r", Backend(component="api", weight=0)), "weight above 0"),
+        route(component="apo"),
+        route("r", Backend(component="gone")),
+        route("r", Backend(component="db")),
+        route("r", Backend(component="api", port=81)),
+        route("r", Backend(component="api", revision=9)),
+        route("r", Backend(component="api", weight=0)),
     ],
 )
-def test_a_route_to_what_is_not_there_is_refused(wrong: Route, hint: str) -> None:
-    with pytest.raises(InvalidComponent) as error:
-        of(service(), service("db", 5432, "tcp"), wrong)
-    assert error.value.where == "r"
-    assert hint in error.value.hint
+def test_a_route_that_leads_nowhere_is_left_out(lost: Route) -> None:
+    given = (service(), service("db", 5432, "tcp"), endpoint())
+    found = of(*given, lost)
+    assert order(found) == [""]
+    assert found[CLUSTER] == of(*given)[CLUSTER]
+
+
+def destinations(found: Resources, listener: str = "shop/127.0.0.1:8080/tcp") -> dict[str, int]:
+    """Of its first route: cluster and share; one alone has all."""
+    action = found[ROUTES][listener].virtual_hosts[0].routes[0].route
+    return {c.name: c.weight.value for c in action.weighted_clusters.clusters} or {action.cluster: 0}
+
+
+def test_the_share_of_what_is_gone_goes_to_the_others() -> None:
+    both = (Backend(component="api", weight=90), Backend(component="api", revision=2, weight=10))
+    given = (service(), endpoint(address="127.0.1.1"), route("r", *both, mirror="gone"))
+    assert destinations(of(*given)) == {"shop/api/8080/tcp": 0}
+    found = of(*given, endpoint(address="127.0.1.2", revision=2))
+    assert destinations(found) == {"shop/api/8080/tcp": 90, "shop/api/8080/tcp@r2": 10}
+    assert not found[ROUTES]["shop/127.0.0.1:8080/tcp"].virtual_hosts[0].routes[0].route.request_mirror_policies
+
+
+@pytest.mark.parametrize("state", ["draining", "held", "suspended"])
+def test_routes_can_leave_a_revision_before_it_turns_anybody_away(state: str) -> None:
+    both = (Backend(component="api", revision=1, weight=90), Backend(component="api", revision=2, weight=10))
+    first, second = endpoint(address="127.0.1.1"), endpoint(address="127.0.1.2", revision=2)
+    ending = second.model_copy(update={"state": state})
+    known = ([service()], [first, second], [route("r", *both)])
+    found = resources(*known, publish_address="0.0.0.0", led_by=[first, ending])
+    assert destinations(found) == {"shop/api/8080/tcp@r1": 0}
+    assert hosts(found, "shop/api/8080/tcp@r2") == [("127.0.1.2", 8080, HEALTHY, 100)]
+    assert destinations(of(service(), first, ending, route("r", *both))) == {"shop/api/8080/tcp@r1": 0}
+    assert "shop/api/8080/tcp@r2" not in of(service(), first, route("r", *both))[CLUSTER], "it has ended"
+
+
+@pytest.mark.parametrize(
+    ("retries", "times"), [(None, [240]), (0, [240, 0]), (3, [240, 3])], ids=["patience", "none", "some"]
+)
+def test_a_route_says_how_often_a_request_is_sent_again(retries: int | None, times: list[int]) -> None:
+    (virtual,) = of(service(), route(retries=retries))[ROUTES]["shop/127.0.0.1:8080/tcp"].virtual_hosts
+    policies = [virtual.retry_policy, *(r.route.retry_policy for r in virtual.routes)]
+    given = [policy for policy in policies if policy.retry_on]
+    assert [policy.num_retries.value for policy in given] == times
+    assert {policy.retry_on for policy in given} == {"connect-failure,refused-stream,reset-before-request"}

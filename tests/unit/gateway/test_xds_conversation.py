@@ -4,10 +4,11 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from iarnet.gateway.delta import Conversation, Items, items
-from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from iarnet.gateway.delta import Batch, Conversation, Items, items
+from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 C, L = "shop/api", "shop/listener"
 
@@ -299,3 +300,35 @@ def test_a_check_that_is_refused_leaves_the_cluster_as_it_was() -> None:
     assert talk.replace("shop", goal) is None
     changed = wanted("x", kind=ENDPOINTS, check=1)
     assert [kind for kind, _, _ in envoy.take(changed)] == [ENDPOINTS]
+
+
+def test_what_a_refused_listener_names_is_passed_over_with_it() -> None:
+    front = "@https/listener"
+    goal = items(
+        {
+            LISTENER: {front: Listener(name=front)},
+            ROUTES: {f"{front}#a": RouteConfiguration(name="a")},
+            SECRET: {f"{front}#a": Secret(name="a")},
+        }
+    )
+    talk = Conversation()
+    envoy = EnvoySide(talk)
+    response = talk.next("@https", goal)
+    assert response
+    envoy.refuse(response)
+    assert not talk.complete("@https", goal)
+    talk.pass_over(Batch("@https", LISTENER, {front: None}))
+    assert talk.complete("@https", goal)
+    assert talk.passes_over("@https")
+    talk.reconsider("@https")
+    response = talk.next("@https", goal)
+    assert response
+    for kind in (ROUTES, SECRET):
+        envoy.ask(kind, f"{front}#a")
+    envoy.accept(response)
+    for kind in (ROUTES, SECRET):
+        response = talk.next("@https", goal)
+        assert response
+        assert (response.type_url, [r.name for r in response.resources]) == (kind, [f"{front}#a"])
+        envoy.accept(response)
+    assert talk.complete("@https", goal)

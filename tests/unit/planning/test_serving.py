@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iarnet.gateway.listeners import places
-from iarnet.models.component import Component, HealthCheck, Port
+from iarnet.models.component import Component, Ejection, HealthCheck, Limits, Port
 from iarnet.models.plan import Operation
 from iarnet.models.traffic import Protocol, ServedPort, Service
 from iarnet.planning.serving import ADDRESSES, Serving, served, with_serving
@@ -51,11 +51,19 @@ def test_the_port_that_the_check_asks_is_checked_at_the_gateway() -> None:
         return [port.port for port in found if port.health]
 
     assert checked(HealthCheck(type="http", port=81)) == [81]
+    assert checked(HealthCheck(type="grpc", port=81)) == [81]
     assert checked(HealthCheck(type="tcp")) == [80], "the first that can be connected to"
     assert checked(HealthCheck(type="tcp", port=53)) == []
     assert checked(HealthCheck(type="tcp", port=9000)) == [], "one that is not served"
     assert checked(HealthCheck(type="command", command=("true",))) == []
     assert checked(HealthCheck(type="none")) == checked(None) == []
+
+
+def test_what_bounds_a_component_is_served_with_each_of_its_ports() -> None:
+    bounds = {"limits": Limits(requests=9), "ejection": Ejection(after=2)}
+    web = component("web", Port(port=80), Port(port=81)).model_copy(update=bounds)
+    found, _ = served([web], {}, [], 1)
+    assert [(port.limits, port.ejection) for port in found] == [(Limits(requests=9), Ejection(after=2))] * 2
 
 
 def test_a_changed_check_is_served_anew() -> None:

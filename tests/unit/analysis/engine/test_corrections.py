@@ -4,7 +4,7 @@ from iarnet.analysis.corrections import apply_corrections
 from iarnet.errors import InvalidInput
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import Settings
-from iarnet.models.component import Build, Component, EnvVar, HealthCheck, Port
+from iarnet.models.component import Build, Component, Ejection, EnvVar, HealthCheck, Limits, Port
 from iarnet.models.resources import MIB
 
 ANALYSIS = Analysis(
@@ -47,6 +47,12 @@ def corrected(component: str, **values: str) -> Component:
         ("api.env.1A", "x", "no name of a setting", "letters"),
         ("api.health.type", "ping", "http", ""),
         ("api.health.interval", "soon", "duration", "30s"),
+        ("api.health.service", "a b", "match pattern", ""),
+        ("api.limits.request", "1", "no 'limits.request'", "'limits.requests'"),
+        ("api.limits.requests", "0", "greater than or equal to 1", ""),
+        ("api.limits.requests", "few", "no whole number", ""),
+        ("api.ejection.percent", "51", "less than or equal to 50", ""),
+        ("api.ejection.for", "soon", "duration", "30s"),
         ("api.command", "a 'b", "unclosed quote", ""),
     ],
 )
@@ -100,7 +106,16 @@ def test_settings_and_secrets() -> None:
     assert all(item.value != "1" for item in analysis.evidence)
 
 
+def test_bounds_by_parts() -> None:
+    api = corrected("api", limits__requests="9", limits__pending="2", ejection__for="1m", ejection__after="3")
+    assert (api.limits, api.ejection) == (Limits(requests=9, pending=2), Ejection(after=3, for_s=60))
+    assert corrected("api", limits__requests="none").limits == Limits()
+
+
 def test_health_by_parts() -> None:
+    by_grpc = corrected("api", health__service="shop.Api").health
+    assert by_grpc == HealthCheck(type="grpc", service="shop.Api", port=8000)
+    assert corrected("api", health__type="grpc").health == HealthCheck(type="grpc", port=8000)
     health = corrected("api", health__path="healthz", health__interval="2s", health__retries="9").health
     assert health == HealthCheck(type="http", path="/healthz", port=8000, interval_s=2, retries=9)
     by_command = corrected("web", health__command="curl -f x").health

@@ -9,7 +9,7 @@ from iarnet.analysis.memory import MemoryTree
 from iarnet.analysis.structures import iarnet_yaml
 from iarnet.analysis.structures.iarnet_yaml import IarnetYaml
 from iarnet.errors import InvalidComponent
-from iarnet.models.component import Build, EnvVar, HealthCheck, Port, Volume
+from iarnet.models.component import Build, Ejection, EnvVar, HealthCheck, Limits, Port, Volume
 from iarnet.models.resources import MIB, Resources
 
 SCHEMA = Path(__file__).parents[4] / "docs/schemas/iarnet.schema.json"
@@ -41,6 +41,12 @@ def read(text: str) -> Structure:
         ("components:\n  web: {image: x, volumes: [data]}\n", "is no volume", 2, "name:/path"),
         ("components:\n  web: {image: x, env: {1A: x}}\n", "no name of a setting", 2, "letters"),
         ("components:\n  web: {image: x, health: {type: htp}}\n", "no health check", 2, "'http'"),
+        ("components:\n  web: {image: x, limits: {request: 1}}\n", "has no 'request'", 2, "'requests'"),
+        ("components:\n  web: {image: x, limits: {requests: 0}}\n", "requests: Input should be greater", 2, ""),
+        ("components:\n  web: {image: x, limits: {requests: many}}\n", "whole number", 2, ""),
+        ("components:\n  web: {image: x, ejection: {percent: 51}}\n", "percent: Input should be less", 2, ""),
+        ("components:\n  web: {image: x, ejection: {for: never}}\n", "never", 2, ""),
+        ("components:\n  web: {image: x, health: {service: a/b}}\n", "service: String should match", 2, ""),
         ("components:\n  web: {image: x, health: {type: command}}\n", "needs `command`", 2, ""),
     ],
 )
@@ -59,6 +65,7 @@ def test_a_component_with_everything() -> None:
         "    ports: [3000, 9000/grpc]\n    publish: 8080\n    env: {A: 1, TOKEN: }\n    secrets: [KEY]\n"
         "    health: {path: healthz, interval: 2s}\n    resources: {cpu: 0.5, memory: 256Mi}\n"
         "    volumes: {data: /data}\n    replicas: 2\n    needs: [db]\n"
+        "    limits: {requests: 100, pending: 5}\n    ejection: {after: 3, for: 1m}\n"
         "  db:\n    image: postgres:15\n"
     )
     web, db = structure.components
@@ -74,12 +81,21 @@ def test_a_component_with_everything() -> None:
             EnvVar(name="KEY", required=True),
         ),
         "health": HealthCheck(type="http", path="/healthz", interval_s=2),
+        "limits": Limits(requests=100, pending=5),
+        "ejection": Ejection(after=3, for_s=60),
         "resources": Resources(cpu_millis=500, memory_bytes=256 * MIB),
         "volumes": (Volume(name="data", path="/data"),),
         "replicas": 2,
     }
     assert db.facts == {"image": "postgres:15"}
     assert [(e.from_, e.to, e.condition) for e in structure.edges] == [("web", "db", "healthy")]
+
+
+def test_a_service_is_asked_for_by_grpc() -> None:
+    (web,) = read("components:\n  web: {image: x, health: {service: shop.Api, port: 9000}}\n").components
+    assert web.facts["health"] == HealthCheck(type="grpc", service="shop.Api", port=9000)
+    (web,) = read("components:\n  web: {image: x, health: {type: grpc}}\n").components
+    assert web.facts["health"] == HealthCheck(type="grpc")
 
 
 def test_a_job_is_waited_for_until_it_is_done() -> None:
@@ -96,4 +112,8 @@ def test_the_published_schema_knows_the_same_names() -> None:
     assert component["additionalProperties"] is False
     definitions = json.loads(SCHEMA.read_text())["$defs"]
     assert set(definitions["build"]["oneOf"][1]["properties"]) == set(iarnet_yaml.BUILD_KEYS)
-    assert set(definitions["health"]["oneOf"][1]["properties"]) == set(iarnet_yaml.HEALTH_KEYS)
+    health = definitions["health"]["oneOf"][1]["properties"]
+    assert set(health) == set(iarnet_yaml.HEALTH_KEYS)
+    assert set(health["type"]["enum"]) == set(iarnet_yaml.HEALTH_TYPES)
+    assert set(component["properties"]["limits"]["properties"]) == set(iarnet_yaml.LIMIT_KEYS)
+    assert set(component["properties"]["ejection"]["properties"]) == set(iarnet_yaml.EJECTION_KEYS)
