@@ -11,7 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from activities.heartbeat import heartbeating
 from activities.options import QUEUE
 from iarnet.certificates.base import Issuer, Pair
-from iarnet.errors import Conflict, GatewayError, NotFound, RateLimited
+from iarnet.errors import Conflict, GatewayError, GatewayRefused, NotFound, RateLimited
 from iarnet.gateway.base import Gateway
 from iarnet.models.app import Event
 from iarnet.models.domains import Certificate, Challenge, Domain
@@ -80,6 +80,9 @@ class Certifying:
             await self._tell(domain, "certificate.issued", f"{domain.host} has a certificate{_until(pair)}")
             try:
                 await self._gateway.refresh(app)
+            except GatewayRefused as error:
+                # Not the certificate's problem, and no longer true when it is mended: `Gateway.unopened` says it.
+                activity.logger.warning("a certificate waits for the gateway: %s", error.message)
             except GatewayError as error:
                 # It is there, and taken over with the next change: nothing that another certificate would mend.
                 return Issued(renew_at=_renew_at(pair.certificate), problem=error.message)

@@ -36,6 +36,9 @@ log = structlog.get_logger()
 class Channel(Protocol):
     """A connection: nothing is read at its end, and to write raises `OSError` then."""
 
+    complaint: str
+    """Why it ended, if that is known."""
+
     async def read(self) -> bytes: ...
 
     async def write(self, data: bytes) -> None: ...
@@ -102,15 +105,17 @@ class RemoteEnvoy:
 
     async def drive(self) -> None:
         """Lead it to the server of configurations, again whenever that ends; until cancelled."""
-        problem = ""
+        said = ""
         while True:
             try:
                 await self._host.ensure(self._image, self._command, replace=False)
                 problem = await self._lead()
             except (IarnetError, OSError) as error:
-                if problem != str(error):
-                    log.warning("the gateway there is out of reach; its traffic goes on", problem=str(error))
                 problem = str(error)
+            if problem and problem != said:
+                log.warning("the gateway there is out of reach; its traffic goes on", problem=problem)
+            said = problem
+            if problem:
                 await asyncio.sleep(_AGAIN_S)
 
     async def aclose(self) -> None:
@@ -122,17 +127,18 @@ class RemoteEnvoy:
         await asyncio.gather(*self._joined, return_exceptions=True)
 
     async def _lead(self) -> str:
+        """Until that ends; why it could not begin, if so."""
         channel = await self._host.listen(str(_THERE.ads))
         try:
-            if first := await channel.read():
-                reader, writer = await asyncio.open_unix_connection(self._where.ads)
-                writer.write(first)
-                await _join(channel, reader, writer)
-            else:
-                await asyncio.sleep(_AGAIN_S)  # it could not listen, or was ended by one that began later
+            first = await channel.read()
+            if not first:
+                return channel.complaint or "it was ended by somebody else"
+            reader, writer = await asyncio.open_unix_connection(self._where.ads)
+            writer.write(first)
+            await _join(channel, reader, writer)
+            return ""
         finally:
             channel.close()
-        return ""
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._ask(reader, writer))

@@ -46,15 +46,12 @@ class Leading(Generic[Served]):
         if (at := self._service(route.component, route.port)) is None:
             return Lead(route, None, notes=(f"{_name(route)} is not served with HTTP: nothing comes this way",))
         named = [(self._service(b.component, b.port), b) for b in route.to]
-        to = tuple((service, b) for service, b in named if service and self._runs(b, route))
-        to = to if any(b.weight for _, b in to) else ()
-        leaving = tuple(
-            (s, b) for s, b in named if s and (s, b) not in to and (b.component, b.revision) in self._there
-        )
+        taking = [(service, b) for service, b in named if service and self._runs(b, route)]
+        gone = [both for both in named if both not in taking]
+        to = tuple(taking) if any(b.weight for _, b in taking) else ()
+        leaving = tuple((service, b) for service, b in gone if service and (b.component, b.revision) in self._there)
         mirror = self._service(route.mirror, 0) if route.mirror else None
-        notes = _missing(
-            route, [b for service, b in named if b.weight and not (service and self._runs(b, route))], to
-        )
+        notes = _missing(route, [b for _, b in gone if b.weight], to)
         if route.mirror and mirror is None:
             notes.append(f"{route.mirror} is not served with HTTP: it gets no copies")
         return Lead(route, at, to, leaving, mirror, tuple(notes))
@@ -75,7 +72,7 @@ def _missing(route: Route, gone: Iterable[Backend], others: Sequence[object]) ->
     then = "the others take its share" if others else f"requests go to {route.component}, as if there were no route"
     if not any(backend.weight for backend in route.to):
         return [f"every weight is 0: {then}"]
-    return [f"nobody takes requests to {_name(b)} with HTTP: {then}" for b in gone]
+    return [f"nobody takes HTTP requests to {_name(b)}: {then}" for b in gone]
 
 
 def _name(what: Route | Backend) -> str:

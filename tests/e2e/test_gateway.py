@@ -117,7 +117,7 @@ def test_routes_outlive_what_they_lead_to(running: NodeProcess, repositories: Pa
         running.ok("deploy", "ways")
         until(lambda: users.answers.get("two", 0) > 50, "users see the new one")
     assert users.failures == []
-    told = "nobody takes requests to old:8080 with HTTP"
+    told = "nobody takes HTTP requests to old:8080"
     assert [note for note in planned["notes"] if note.startswith(f"route ways-split: {told}")]
     added = next(r for r in running.ok("routes", "ways", "--json").json["routes"] if r["id"] == "ways-split")
     assert added["notes"][1].startswith(told)

@@ -152,7 +152,9 @@ async def _running(argv: list[Any], log: Path) -> AsyncIterator[None]:
     """Always asked for a proof, and at once, which Pebble leaves to chance otherwise."""
     environment = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"}
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*argv, env=environment, stdout=output, stderr=output)
+        # `setpriv`: a test run that is killed takes it along. Python's own way to say so forks, with gRPC's threads.
+        bound = ("setpriv", "--pdeathsig", "KILL", *argv)
+        process = await asyncio.create_subprocess_exec(*bound, env=environment, stdout=output, stderr=output)
     try:
         yield
     finally:

@@ -29,12 +29,13 @@ from iarnet.models.instance import InstanceSpec, LogQuery, PortBinding
 from iarnet.models.provider import ProviderInfo, ProviderRegistration
 from iarnet.models.resources import MIB, Resources
 from iarnet.providers.base import Provider
+from iarnet.providers.docker.companion import Base
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.images import Images
 from iarnet.providers.docker.network import network_name
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.docker.spec import OWNER, volume_name
-from iarnet.providers.registry import LOCAL, ProviderRegistry
+from iarnet.providers.registry import LOCAL, DockerOptions, ProviderRegistry
 from tests.contract.docker_engine import IMAGE, engine_url, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
 from tests.integration.remote_engine import SSHD, Authority, mutual_tls, relay, ssh_host
@@ -419,6 +420,28 @@ async def test_a_port_that_cannot_be_looked_at(world: DockerWorld, registry: Pro
         probed = await provider.probe(name, HTTP)
         assert not probed.ready
         assert "can't be checked" in probed.detail
+
+
+async def test_a_port_is_looked_at_from_beside_it(world: DockerWorld) -> None:
+    """The same with a companion there, which also asks."""
+    registry = ProviderRegistry(
+        node=world.owner, secrets=PlainSecrets(), docker=DockerOptions(companion=Base("debian:bookworm-slim"))
+    )
+    async with relay(world.url) as engine:
+        provider = await registry.register(_plain(engine.port))
+        assert isinstance(provider, DockerProvider)
+        assert provider.companion
+        await provider.companion.ensure("debian:bookworm-slim", ("sleep", "1000000"), replace=False)
+        assert await provider.instances(world.owner) == []
+        name = await _scratch_server(world, provider)
+        await _until(provider, name, TCP)
+        await _until(provider, name, HTTP)
+        assert "status" in (await provider.probe(name, HTTP)).detail
+        refused = await provider.probe(name, HealthCheck(type="tcp", port=9))
+        assert (refused.ready, "refused" in refused.detail) == (False, True)
+        assert [each.name for each in await provider.instances(world.owner)] == [name]
+        assert [each.instance for each in await provider.usage(world.owner)] == [name]
+        await registry.aclose()
 
 
 # The registry.

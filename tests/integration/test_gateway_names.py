@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
@@ -16,7 +17,7 @@ from iarnet.errors import GatewayRefused
 from iarnet.models.component import HealthCheck
 from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.traffic import Backend, Route
-from tests.integration.gateway_world import WITHIN_S, GatewayWorld, eventually, gateway_world
+from tests.integration.gateway_world import WITHIN_S, GatewayWorld, Replica, eventually, gateway_world, instance
 from tests.signing import Signer
 
 SHOP, OTHER = "shop.example.org", "www.example.org"
@@ -65,6 +66,13 @@ class Named:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         port, context = self.world.names.https, context or SIGNER.context()
         return await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=host)
+
+    async def shown(self, host: str = SHOP) -> str:
+        """The SHA-256 of the certificate that a new connection gets."""
+        _, writer = await self.connect(host)
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return hashlib.sha256(certificate).hexdigest()
 
     async def websocket(self, host: str = SHOP) -> "WebSocket":
         reader, writer = await self.connect(host)
@@ -153,10 +161,7 @@ async def test_a_renewed_certificate_touches_no_connection(named: Named) -> None
         assert after.extensions["network_stream"] is before.extensions["network_stream"]
     assert await socket.echoes()
     assert await named.world.counter("http.http.downstream_cx_total") == made
-    _, writer = await named.connect()
-    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    assert hashlib.sha256(shown).hexdigest() == renewed
-    writer.close()
+    assert await named.shown() == renewed
     socket.close()
 
 
@@ -269,6 +274,26 @@ async def test_what_comes_by_a_name_is_counted_and_waited_for(named: Named) -> N
     await draining
 
 
+async def test_grpc_goes_through_where_it_is_declared(named: Named) -> None:
+    async def said(request: bytes, _: object) -> bytes:
+        return request
+
+    world = named.world
+    handler = grpc.unary_unary_rpc_method_handler(said)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("Echo", {"Say": handler}),))
+    server.add_insecure_port(f"127.0.0.2:{world.port}")
+    await server.start()
+    await world.serve(world.service(protocol="grpc"))
+    await world.gateway.admit(instance(Replica("iarnet-shop-api-r1-0", "127.0.0.2", world.port)))
+    await named.add()
+    options = (("grpc.ssl_target_name_override", SHOP), ("grpc.default_authority", SHOP))
+    trusted = grpc.ssl_channel_credentials(SIGNER.pem.encode())
+    async with grpc.aio.secure_channel(f"127.0.0.1:{world.names.https}", trusted, options) as channel:
+        assert await channel.unary_unary("/Echo/Say")(b"hello", timeout=WITHIN_S) == b"hello"
+    await server.stop(None)
+
+
 async def test_who_is_ill_gets_nothing_by_a_name_either(named: Named) -> None:
     check = HealthCheck(type="http", path="/ill", interval_s=0.2, timeout_s=1, retries=1)
     await named.world.serve(named.world.service(health=check))
@@ -348,6 +373,8 @@ async def test_names_outlive_the_node(named: Named) -> None:
     await named.world.node_begins()
     await named.add(OTHER)
     assert (await named.https(OTHER)).status_code == 200
+    renewed = await named.certify()
+    assert await named.shown() == renewed
     assert await socket.echoes()
     socket.close()
 

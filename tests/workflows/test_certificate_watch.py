@@ -19,7 +19,7 @@ from activities.options import QUEUE, node_queue
 from activities.placing import Placing
 from iarnet.certificates.authority import OwnAuthority
 from iarnet.certificates.base import Pair, Prove
-from iarnet.errors import AuthorityRefused, GatewayRefused, NotFound, RateLimited
+from iarnet.errors import AuthorityRefused, GatewayUnavailable, NotFound, RateLimited
 from iarnet.gateway.direct import Direct
 from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.source import GitSource
@@ -48,7 +48,7 @@ class Led(Direct):
     async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
         self.refreshes += 1
         if self.broken:
-            raise GatewayRefused("port 443 is taken")
+            raise GatewayUnavailable("Envoy is away")
 
 
 class Played:
@@ -307,11 +307,11 @@ async def test_a_given_one_that_has_expired_is_told(world: World) -> None:
     assert "expired on" in await world.problem()
 
 
-async def test_a_gateway_that_refuses_does_not_cost_another_certificate(world: World) -> None:
+async def test_a_gateway_that_is_away_does_not_cost_another_certificate(world: World) -> None:
     world.led.broken = True
     await world.add("own")
     await watch_certificate(world.client, HOST)
-    assert await world.problem() == "port 443 is taken"
+    assert await world.problem() == "Envoy is away"
     await until(world.pauses)
     first = await world.certificate()
     world.led.broken = False

@@ -41,7 +41,8 @@ sub end_former {
 sub content {
     my ($path) = @_;
     local $/;
-    open(my $in, '<', $path) ? <$in> // '' : '';
+    open my $in, '<', $path or return '';
+    return <$in> // '';
 }
 
 sub copy {

@@ -72,9 +72,7 @@ def test_a_route_to_what_the_change_takes_away_is_told() -> None:
     routes = tuple(Route(id=id, app="shop", component="web", to=to, mirror=m) for id, m in (("a", None), ("b", "no")))
     there = replace(scene(p=(WEB, api, old)), routes=routes)
     _, notes = there.serving("p", [component(WEB), component(api)], {}, None)
-    assert notes == [
-        f"route {id}: nobody takes requests to old with HTTP: the others take its share" for id in ("a", "b")
-    ]
+    assert notes == [f"route {id}: nobody takes HTTP requests to old: the others take its share" for id in ("a", "b")]
     assert there.serving("p", [component(port) for port in (WEB, api, old)], {}, None)[1] == []
 
 

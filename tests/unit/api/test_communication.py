@@ -304,7 +304,7 @@ async def test_a_route_says_what_of_it_is_left_out(client: httpx.AsyncClient, sh
     assert (await client.post(f"{V1}/routes", json=route(id="beta", to=both))).json()["notes"] == []
     await shop.store.traffic.set_endpoint_state(OURS, "draining")
     listed = (await client.get(f"{V1}/routes")).json()["routes"]
-    told = "nobody takes requests to web:80@r2 with HTTP: the others take its share"
+    told = "nobody takes HTTP requests to web:80@r2: the others take its share"
     assert {r["id"]: r["notes"] for r in listed if r["notes"]} == {"beta": [told]}
     await shop.store.traffic.serve("shop", "memory", [])
     [stopped] = (await client.get(f"{V1}/routes")).json()["routes"]

@@ -51,12 +51,10 @@ def test_others_take_the_share_of_what_is_gone(gone: Backend, told: str) -> None
     there = (WEB, API, DB, endpoint("web"), endpoint("api", 1), endpoint("api", 2, "suspended"), endpoint("db"))
     found = lead(route(Backend(component="web"), gone), *there)
     assert shares(found) == {("web", None): 100}
-    assert found.notes == (f"nobody takes requests to {told} with HTTP: the others take its share",)
+    assert found.notes == (f"nobody takes HTTP requests to {told}: the others take its share",)
     alone = lead(route(gone), *there)
     assert (alone.at, alone.to) == (WEB, ())
-    assert alone.notes == (
-        f"nobody takes requests to {told} with HTTP: requests go to web, as if there were no route",
-    )
+    assert alone.notes == (f"nobody takes HTTP requests to {told}: requests go to web, as if there were no route",)
 
 
 def test_who_has_no_share_takes_none_over() -> None:
@@ -96,4 +94,4 @@ def test_before_anything_runs_everything_served_counts() -> None:
     both = route(Backend(component="api", revision=7), Backend(component="old"))
     found = Leading([WEB, API]).lead(both)
     assert [backend.component for _, backend in found.to] == ["api"]
-    assert found.notes == ("nobody takes requests to old with HTTP: the others take its share",)
+    assert found.notes == ("nobody takes HTTP requests to old: the others take its share",)

@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from iarnet.models.component import EnvVar
-from iarnet.models.provider import Capabilities
+from iarnet.models.provider import Capabilities, ProviderRegistration
+from iarnet.providers.docker.companion import Base
 from iarnet.providers.registry import DockerOptions, ProviderRegistry
 from tests.conftest import missing
 
@@ -54,6 +55,11 @@ def url(answers: dict[str, Any], tmp_path: Path) -> Iterator[str]:
     @api.get("/{version}/networks/{name}")
     def network(name: str) -> Any:
         return answers.get(name) or JSONResponse({"message": f"network {name} not found"}, 404)
+
+    @api.get("/{version}/images/{name}/json")
+    def image(name: str) -> Any:
+        known = name in ("debian", "envoy")
+        return {"Id": name} if known else JSONResponse({"message": f"No such image: {name}"}, 404)
 
     api.get("/version")(lambda: answers["version"])
     api.get("/{version}/_ping")(lambda: "OK")
@@ -93,6 +99,43 @@ async def test_no_gateway_reaches_an_engine_without_a_bridge(url: str, answers: 
 async def test_one_that_runs_here_reaches_an_engine_that_has_ours(url: str) -> None:
     assert (await _capabilities(url, gateway=True)).gateway
     assert not (await _capabilities(url, gateway=False)).gateway
+
+
+@pytest.mark.parametrize(
+    ("differs", "able"),
+    [
+        pytest.param({}, True, id="on Linux"),
+        pytest.param({"SecurityOptions": ["name=rootless"]}, False, id="rootless"),
+        pytest.param({"OperatingSystem": "Docker Desktop"}, False, id="in a virtual machine"),
+        pytest.param({"OSType": "windows"}, False, id="on Windows"),
+        pytest.param({"Architecture": "s390x"}, False, id="on another processor"),
+    ],
+)
+async def test_an_engine_elsewhere_has_one_where_it_can_run(
+    url: str, answers: dict[str, Any], differs: dict[str, Any], able: bool
+) -> None:
+    answers["info"] |= {"OSType": "linux", "Architecture": platform.machine()} | differs
+    assert (await _elsewhere(url)).gateway == able
+
+
+async def test_an_image_of_its_own_may_be_for_another_processor(url: str, answers: dict[str, Any]) -> None:
+    answers["info"] |= {"OSType": "linux", "Architecture": "s390x"}
+    assert (await _elsewhere(url, Base("envoy", whole=True))).gateway
+
+
+async def test_an_engine_elsewhere_has_none_without_the_image_or_where_none_is_wanted(url: str) -> None:
+    assert not (await _elsewhere(url, Base("missing"))).gateway
+    assert not (await _elsewhere(url, None)).gateway
+    assert not (await _elsewhere(url, Base("debian"), gateway="false")).gateway
+
+
+async def _elsewhere(url: str, base: Base | None = Base("debian"), **config: str) -> Capabilities:
+    registry = ProviderRegistry(node="node", secrets=NoSecrets(), docker=DockerOptions(companion=base))
+    given = ProviderRegistration(id="far", name="Far", type="docker", url=url, config=config)
+    provider = await registry.register(given)
+    assert (await provider.check()).reachable
+    await registry.aclose()
+    return provider.info.capabilities
 
 
 async def _capabilities(url: str, *, gateway: bool) -> Capabilities:

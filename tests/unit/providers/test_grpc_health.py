@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from iarnet.models.component import HealthCheck
+from iarnet.models.instance import Instance
+from iarnet.providers.docker.connection import Connection
+from iarnet.providers.docker.engine import Engine
+from iarnet.providers.docker.probe import Prober
 from iarnet.providers.grpc_health import probe_grpc
 from tests.integration.health_server import NOT_SERVING, SERVING, HealthServer
 from tests.unit.gateway.instances import free_port
@@ -42,6 +46,18 @@ async def test_a_server_says_whether_it_is_well(
     assert (found.ready, health.asked) == (ready, {service or "": 1})
     assert told in found.detail
     assert f"grpc 127.0.0.1:{port}" in found.detail
+
+
+async def test_the_provider_asks_so(server: tuple[HealthServer, int]) -> None:
+    health, port = server
+    prober = Prober(Engine(Connection("unix:///nowhere/docker.sock")))
+    known = {"app": "shop", "component": "api", "provider_id": "local", "revision": 1, "spec_hash": "x"}
+    there = Instance(**known, name="iarnet-shop-api-r1-0", state="running", address="127.0.0.1")
+    check = HealthCheck(type="grpc", port=port, timeout_s=10)
+    assert (await prober.probe(there, check)).ready
+    health.states[""] = NOT_SERVING
+    assert not (await prober.probe(there, check)).ready
+    assert (await prober.probe(there, check.model_copy(update={"type": "tcp"}))).ready
 
 
 async def test_nobody_and_somebody_else_are_not_well() -> None:
