@@ -88,24 +88,33 @@ def route_views(
 ) -> list[RouteView]:
     """Per component, the derived ones first. `hosts` maps providers to the names of their hosts, `breakers` are by
     the names of the services."""
-    leading = _by_app(services, endpoints)
-    added = [_route(leading[r.app].lead(r) if r.app in leading else Lead(r, None), hosts) for r in routes]
+    leading = _leading(services, endpoints)
+    added = [_route(_lead(route, leading[route.app]), hosts) for route in routes]
     found = [_derived(s, hosts, breakers.get(s.name)) for s in services] + added
     return sorted(found, key=lambda r: (r.app, r.component, not r.derived, r.id, r.provider_id))
 
 
-def _by_app(services: Sequence[Service], endpoints: Iterable[Endpoint]) -> dict[str, Leading[Service]]:
-    behind: dict[str, list[Endpoint]] = defaultdict(list)
-    for endpoint in endpoints:
-        behind[endpoint.app].append(endpoint)
-    there: dict[str, list[Service]] = defaultdict(list)
+def _leading(services: Iterable[Service], endpoints: Iterable[Endpoint]) -> dict[str, list[Leading[Service]]]:
+    """By app, one for each provider."""
+    there: dict[tuple[str, str], list[Service]] = defaultdict(list)
+    behind: dict[tuple[str, str], list[Endpoint]] = defaultdict(list)
     for service in services:
-        there[service.app].append(service)
-    return {app: Leading(found, behind[app]) for app, found in there.items()}
+        there[service.app, service.provider_id].append(service)
+    for endpoint in endpoints:
+        behind[endpoint.app, endpoint.provider_id].append(endpoint)
+    found: dict[str, list[Leading[Service]]] = defaultdict(list)
+    for (app, provider_id), served in there.items():
+        found[app].append(Leading(served, behind[app, provider_id]))
+    return found
+
+
+def _lead(route: Route, leading: Iterable[Leading[Service]]) -> Lead[Service]:
+    """Where its component is. Of an app that is stopped there is nothing to say."""
+    leads = [each.lead(route) for each in leading]
+    return next((lead for lead in leads if lead.at), leads[0] if leads else Lead(route, None))
 
 
 def _route(lead: Lead[Service], hosts: Mapping[str, str]) -> RouteView:
-    """Of an app that is stopped there is nothing to say."""
     where = _places(lead.at, hosts) if lead.at else {"protocol": None}
     return RouteView(derived=False, notes=lead.notes, **lead.route.model_dump(), **where)
 
