@@ -127,11 +127,12 @@ def _breakers(limits: Limits) -> dict[str, Any]:
 
 
 def _ejection(ejection: Ejection) -> dict[str, Any]:
-    """What can't be connected to goes for as long: Envoy has one time for both."""
+    """For answers alone: Envoy has one time for all, and takes a stream that the server ends for a lost connection."""
     time = timedelta(seconds=ejection.for_s)
     return {
         "consecutive_5xx": {"value": ejection.after},
         "enforcing_consecutive_5xx": {"value": 100},
+        "enforcing_consecutive_local_origin_failure": {"value": 0},
         "base_ejection_time": time,
         "max_ejection_time": time,
         "max_ejection_percent": {"value": ejection.percent},

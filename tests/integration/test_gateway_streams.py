@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from iarnet.gateway import waits
+from iarnet.models.component import Ejection
 from tests.integration.gateway_world import (
     WITHIN_S,
     GatewayWorld,
@@ -39,9 +40,12 @@ async def answers_alone(world: GatewayWorld, replica: Replica) -> bool:
     return {await ask(world.url) for _ in range(5)} == {replica.name}
 
 
-async def test_one_that_ends_its_streams_is_not_taken_for_dead(world: GatewayWorld) -> None:
+@pytest.mark.parametrize("ejection", [None, Ejection(after=3)])
+async def test_one_that_ends_its_streams_is_not_taken_for_dead(
+    world: GatewayWorld, ejection: Ejection | None
+) -> None:
     """Beside one that drains it is the only one that requests can go to."""
-    await world.serve()
+    await world.serve(world.service(ejection=ejection))
     first = await world.replica(0)
     _, last_user = await upgraded(world)
     second = await world.replica(1)
