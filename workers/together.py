@@ -9,6 +9,7 @@ from iarnet.gateway.base import Gateway
 from iarnet.gateway.direct import Direct
 from iarnet.models.instance import Instance
 from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
+from iarnet.providers.registry import LOCAL
 from iarnet.store.base import Traffic
 
 K = TypeVar("K")
@@ -52,9 +53,9 @@ class Together:
 
     async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
         concerned = self._gateways()
-        if app:
-            ids = {service.provider_id for service in await self._traffic.services(app)}
-            concerned = {id: gateway for id, gateway in concerned.items() if id in ids} or concerned
+        if app:  # its names are answered here, too
+            ids = {LOCAL, *(service.provider_id for service in await self._traffic.services(app))}
+            concerned = {id: gateway for id, gateway in concerned.items() if id in ids}
         await asyncio.gather(*(gateway.refresh(app, within_s) for gateway in concerned.values()))
 
     def _of(self, provider_id: str) -> Gateway:

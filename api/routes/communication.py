@@ -204,7 +204,7 @@ async def take_effect(given: Services, app: str, write: Write, undo: Write) -> N
 
 def gateway_of(given: Services) -> Gateway:
     if given.gateway is None:
-        hint = "traffic is led on a local Docker engine only: `iarnet doctor` says what is missing for that"
+        hint = "set gateway.enabled to true, and start the node again"
         raise Missing("no gateway runs on this node", where="gateway", hint=hint)
     return given.gateway
 

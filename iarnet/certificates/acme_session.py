@@ -14,12 +14,29 @@ from josepy.jwk import JWKEC
 
 from iarnet.errors import AuthorityError, AuthorityRefused, AuthorityUnavailable, InvalidConfig, RateLimited
 
+_NONCES = 3
 _SLICE = timedelta(seconds=1.2)
 _PAUSE_S = 3600.0
 _LONGEST_PAUSE_S = 7 * 86_400.0
 
 T = TypeVar("T")
 Order = messages.OrderResource
+
+
+class _Network(ClientNetwork):
+    """A request whose nonce is no longer good has not been heard (RFC 8555, 6.5), so it does no harm to ask again.
+
+    The library does so once, which is too seldom where several orders go on at the same time.
+    """
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(_NONCES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return super().post(*args, **kwargs)
 
 
 class AcmeSession:
@@ -29,7 +46,7 @@ class AcmeSession:
         self._directory = directory
         self._key = key
         trusted: Any = str(ca_bundle) if ca_bundle else True  # `requests` takes either, its user says bool
-        self._net = ClientNetwork(key, None, ES256, trusted, "iarnet", answers_s)
+        self._net = _Network(key, None, ES256, trusted, "iarnet", answers_s)
         self._net.session.hooks["response"].append(self._heard)
         self._pause_s = _PAUSE_S
         self._client: ClientV2 | None = None

@@ -127,7 +127,7 @@ def _breakers(limits: Limits) -> dict[str, Any]:
 
 
 def _ejection(ejection: Ejection) -> dict[str, Any]:
-    """For answers alone: Envoy has one time for all, and takes a stream that the server ends for a lost connection."""
+    """For answers alone: Envoy has one time for all, and takes a stream that a server ends for a lost connection."""
     time = timedelta(seconds=ejection.for_s)
     return {
         "consecutive_5xx": {"value": ejection.after},

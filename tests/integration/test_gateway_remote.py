@@ -11,7 +11,7 @@ import docker
 import httpx
 import pytest
 
-from iarnet.errors import SpecMismatch
+from iarnet.errors import ImageUnavailable, SpecMismatch
 from iarnet.gateway import process
 from iarnet.gateway.admin import Admin
 from iarnet.gateway.envoy import EnvoyGateway
@@ -21,7 +21,7 @@ from iarnet.gateway.remote import ACCESS_LOG, DIRECTORY, RemoteEnvoy
 from iarnet.models.component import HealthCheck
 from iarnet.models.provider import ProviderRegistration
 from iarnet.providers.docker.channel import Channel
-from iarnet.providers.docker.companion import Companion
+from iarnet.providers.docker.companion import Base, Companion
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry
 from iarnet.store.open import open_store
@@ -75,13 +75,13 @@ async def companion(owner: str, tmp_path: Path) -> AsyncIterator[Companion]:
 
 
 @asynccontextmanager
-async def over_tls(owner: str, directory: Path) -> AsyncIterator[Companion]:
+async def over_tls(owner: str, directory: Path, base: Base = BASE, *, able: bool = True) -> AsyncIterator[Companion]:
     authority = Authority()
     certificate, key = authority.issue("node")
     async with relay(engine_url(), mutual_tls(authority, directory)) as engine:
         config = {"ca_cert": authority.pem, "client_cert": certificate}
         url = f"tcp://127.0.0.1:{engine.port}"
-        async with registered(owner, url, config, {"client_key": key[::-1]}) as made:
+        async with registered(owner, url, config, {"client_key": key[::-1]}, base, able=able) as made:
             yield made
 
 
@@ -97,16 +97,22 @@ async def over_ssh(owner: str, directory: Path) -> AsyncIterator[Companion]:
 
 @asynccontextmanager
 async def registered(
-    owner: str, url: str, config: dict[str, str], secrets: dict[str, str]
+    owner: str,
+    url: str,
+    config: dict[str, str],
+    secrets: dict[str, str],
+    base: Base = BASE,
+    *,
+    able: bool = True,
 ) -> AsyncIterator[Companion]:
-    registry = ProviderRegistry(node=owner, secrets=PlainSecrets(), docker=DockerOptions(companion=BASE))
+    registry = ProviderRegistry(node=owner, secrets=PlainSecrets(), docker=DockerOptions(companion=base))
     given = ProviderRegistration(id="far", name="Far", type="docker", url=url, config=config, secrets=secrets)
     provider = await registry.register(given)
     assert isinstance(provider, DockerProvider)
     assert provider.companion
     health = await provider.check()
     assert health.reachable, health
-    assert provider.info.capabilities.gateway
+    assert provider.info.capabilities.gateway == able
     yield provider.companion
     await registry.aclose()
 
@@ -183,6 +189,18 @@ async def test_it_is_replaced_only_when_it_may_be(companion: Companion, owner: s
     await companion.remove()
     await companion.remove()
     assert engine.containers(all=True, filters={"label": f"iarnet.owner={owner}"}) == []
+
+
+async def test_an_image_of_its_own_is_taken_as_it_is(
+    companion: Companion, owner: str, tmp_path: Path, engine: docker.APIClient
+) -> None:
+    image = await companion.image(Path(process.program()))
+    assert await companion.image(Path(process.program())) == image
+    async with over_tls(owner, tmp_path, Base(image, whole=True)) as made:
+        assert await made.image(tmp_path / "there is none") == image
+    async with over_tls(owner, tmp_path, Base("iarnet-test/missing:1"), able=False) as made:
+        with pytest.raises(ImageUnavailable, match="missing"):
+            await made.image(Path(process.program()))
 
 
 async def test_what_is_not_ours_is_left_alone(companion: Companion, owner: str, engine: docker.APIClient) -> None:

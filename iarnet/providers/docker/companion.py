@@ -61,12 +61,13 @@ class Companion:
 
         Raises `ImageUnavailable` when the base can't be had, `ProviderError`.
         """
-        name = f"{_BUILT}:{await asyncio.to_thread(_digest, self._base.image, program)}"
-        if self._base.whole or not await has(self._engine, name):
-            await self._images.ensure(self._base.image, None)
+        base = self._base.image
         if self._base.whole:
-            return self._base.image
+            await self._images.ensure(base, None)
+            return base
+        name = f"{_BUILT}:{await asyncio.to_thread(_digest, base, program)}"
         if not await has(self._engine, name):
+            await self._images.ensure(base, None)
             await self._build(name, program)
         return name
 

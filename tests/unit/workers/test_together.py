@@ -8,6 +8,7 @@ import pytest
 from iarnet.errors import GatewayUnavailable
 from iarnet.gateway.direct import Direct
 from iarnet.models.traffic import Endpoint, EndpointLoad, Service
+from iarnet.providers.registry import LOCAL
 from workers.together import Together
 
 
@@ -55,8 +56,8 @@ def together(gateways: Sequence[Heard], *endpoints: Endpoint) -> Together:
 
 
 async def test_a_change_is_told_to_those_whom_it_concerns() -> None:
-    here, there, far = (Heard(name) for name in ("here", "there", "far"))
-    rows = (endpoint("a", "here"), endpoint("b", "there"), endpoint("outside", "here"), endpoint("outside", "there"))
+    here, there, far = (Heard(name) for name in (LOCAL, "there", "far"))
+    rows = (endpoint("a", LOCAL), endpoint("b", "there"), endpoint("outside", LOCAL), endpoint("outside", "there"))
     gateway = together([here, there, far], *rows)
     await gateway.drain("b", 1)
     assert (here.told, there.told, far.told) == ([], ["drain b"], [])
@@ -64,8 +65,10 @@ async def test_a_change_is_told_to_those_whom_it_concerns() -> None:
     assert (here.told, there.told, far.told) == (["drain outside"], ["drain b", "drain outside"], [])
     await gateway.refresh("shop")
     assert (here.told[-1], there.told[-1], far.told) == ("refresh shop", "refresh shop", [])
+    await together([here, there, far], endpoint("c", "far", "lone")).refresh("lone")
+    assert (here.told[-1], there.told[-1], far.told) == ("refresh lone", "refresh shop", ["refresh lone"])
     await gateway.refresh()
-    assert far.told == ["refresh "]
+    assert far.told == ["refresh lone", "refresh "]
 
 
 async def test_one_that_is_away_keeps_nothing_from_the_others_unless_it_is_the_only_one() -> None:
