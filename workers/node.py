@@ -27,15 +27,15 @@ from activities.watching import Watching
 from api.services import Services
 from iarnet import logs
 from iarnet.analysis.corrections import apply_corrections
-from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
-from iarnet.analysis.engine import analyze
 from iarnet.builds.docker import DockerBuilder
 from iarnet.builds.late import LateBuilder
 from iarnet.config import Loaded, Settings
+from iarnet.models.analysis import Analysis
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
 from iarnet.secrets.sealed import SealedSecrets
+from iarnet.sources.base import Tree
 from iarnet.sources.git import GitSources, SourceLimits
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
@@ -222,7 +222,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
     ports = HostPorts(store.ledger, settings.docker.port_range)
     planning = Planning(store, providers, ports, revising, settings.node_name, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
-    analyzing = Analyzing(store, sources, partial(analyze, ecosystems=ECOSYSTEMS))
+    analyzing = Analyzing(store, sources, _analyze)
     deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
     building = Building(store, adapters.builder)
     unnamed = partial(watch_certificate, client, changed=True)
@@ -263,6 +263,14 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
         watches=[watching.follow_provider],
         builds=[building.build_image],
     )
+
+
+def _analyze(tree: Tree) -> Analysis:
+    # Imported with the first repository: all that recognises a language is not needed to go on after a restart.
+    from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
+    from iarnet.analysis.engine import analyze
+
+    return analyze(tree, ecosystems=ECOSYSTEMS)
 
 
 def _services(

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from iarnet.cli.client import Node
 from iarnet.cli.show import Show
 from iarnet.config import Loaded, Settings, load_settings
 from iarnet.errors import InvalidConfig, NodeUnreachable, Unauthorized
+
+if TYPE_CHECKING:
+    from iarnet.cli.client import Node
 
 NO_NODE_HINT = "start one with `iarnet up`, or name one with --server and --token"
 
@@ -44,8 +46,11 @@ class Session:
             return load_settings(None, self.environ, flags, cwd=self.cwd / "nowhere").settings
 
     @cached_property
-    def node(self) -> Node:
+    def node(self) -> "Node":
         """Raises `NodeUnreachable` when nothing says where it is, `Unauthorized` without a token for it."""
+        # Imported here: its library is a tenth of what a node imports that is started again, and needs no client.
+        from iarnet.cli.client import Node
+
         given = self.server or self.environ.get("IARNET_SERVER")
         known = self._read(self.settings.address_file)
         address = (given or known).rstrip("/")
