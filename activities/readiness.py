@@ -53,11 +53,12 @@ def _retry(spec: InstanceSpec) -> str:
 
 
 def _exited(spec: InstanceSpec, instance: Instance, goal: Condition) -> InstanceExited:
-    why = "ran out of memory and was killed" if instance.oom_killed else f"ended with exit code {instance.exit_code}"
     more = f"Give it more memory: `iarnet fork {spec.app} --set {spec.component}.memory=512Mi`."
-    hint = more if instance.oom_killed else _retry(spec)
+    hint = more if instance.killed else _retry(spec)
     what = "before it had done its work" if goal == "completed" else "instead of serving"
-    return InstanceExited(f"{spec.component} {why} {what}.", component=spec.component, where=spec.name, hint=hint)
+    return InstanceExited(
+        f"{spec.component} {instance.end} {what}.", component=spec.component, where=spec.name, hint=hint
+    )
 
 
 def _late(spec: InstanceSpec, check: HealthCheck, goal: Condition, last: ProbeResult) -> NotReady:

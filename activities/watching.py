@@ -209,6 +209,4 @@ def _why(mend: Mend, before: Instance) -> str:
         return "somebody asked for it"
     if mend.reason == "unhealthy":
         return "it stopped answering"
-    if before.oom_killed:
-        return "it ran out of memory"
-    return f"it ended with exit code {before.exit_code}"
+    return f"it {before.end}"

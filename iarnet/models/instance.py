@@ -85,6 +85,20 @@ class Instance(Value):
     finished_at: Time | None = None
     message: str = ""
 
+    @property
+    def end(self) -> str:
+        """What has become of one that has ended, in words."""
+        if self.oom_killed:
+            return "ran out of memory and was killed"
+        if self.killed:
+            return "was killed, as happens when memory runs out"
+        return f"ended with exit code {self.exit_code}"
+
+    @property
+    def killed(self) -> bool:
+        """By SIGKILL (128 + 9). An engine may learn of an end before it learns that it was for memory."""
+        return self.oom_killed or self.exit_code == 137
+
 
 class ProbeResult(Value):
     """`detail` says what was tried and what came back."""

@@ -70,6 +70,12 @@ def _sweep_forgotten(client: docker.APIClient) -> None:
                     continue  # a test that runs now
 
 
+def prune_networks(client: docker.APIClient, app: str) -> None:
+    """An engine does one at a time, and refuses the second."""
+    with _locked("prune", fcntl.LOCK_EX):
+        client.prune_networks({"label": f"iarnet.app={app}"})  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def _locked(name: str, how: int) -> Iterator[None]:
     """It ends with this process, however that ends."""

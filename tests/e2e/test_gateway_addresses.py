@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.contract.docker_engine import swept
+from tests.contract.docker_engine import prune_networks, swept
 from tests.e2e.busybox import application, component, described, worker
 from tests.e2e.engine import left
 from tests.e2e.harness import NodeProcess, until
@@ -81,7 +81,7 @@ def test_two_with_one_port_are_told_apart_and_replaced_without_a_gap(
         assert reached(engine, asking, listens[name]) == word
         assert reached(engine, "iarnet-stranger-ask-r1-0", listens[name]) == "", "it is for its own app alone"
 
-    engine.prune_networks({"label": "iarnet.app=clash"})  # type: ignore[no-untyped-call]
+    prune_networks(engine, "clash")
     (network,) = engine.networks(filters={"label": "iarnet.app=clash"})
     assert network["Name"] == "iarnet-clash", "what nobody uses is cleaned up"
     for name, word in (("red", "one"), ("blue", "three")):

@@ -25,7 +25,7 @@ from iarnet.providers.docker.network import candidates, network_name
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.store.open import open_store
 from tests.conftest import missing
-from tests.contract.docker_engine import engine_url, swept
+from tests.contract.docker_engine import engine_url, prune_networks, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
 from tests.integration.remote_engine import relay
 from workers.addresses import Addresses
@@ -123,7 +123,7 @@ async def test_an_address_that_was_removed_comes_back_as_it_was(world: DockerWor
     """An engine removes an empty network with all that nobody uses (`docker system prune`)."""
     made = await world.provider.deploy(spec_of(world))
     before = await world.provider.network(world.app, 1)
-    await asyncio.to_thread(world.client.prune_networks, {"label": f"iarnet.app={world.app}"})
+    await asyncio.to_thread(prune_networks, world.client, world.app)
     names = [n["Name"] for n in world.client.networks(names=[network_name(world.app)])]
     assert names == [network_name(world.app)], "that of the instances is in use"
     assert await world.restarted().network(world.app, 1) == before

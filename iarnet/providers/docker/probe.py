@@ -174,6 +174,5 @@ async def _not_refused(process: asyncio.subprocess.Process, patience_s: float) -
 
 
 def _why_not_running(instance: Instance) -> str:
-    code = "" if instance.exit_code is None else f" with code {instance.exit_code}"
-    memory = ", killed for using more memory than its limit" if instance.oom_killed else ""
-    return f"{instance.state}{code}{memory}{': ' + instance.message if instance.message else ''}"
+    how = "" if instance.exit_code is None else f": it {instance.end}"
+    return f"{instance.state}{how}{': ' + instance.message if instance.message else ''}"
