@@ -81,7 +81,7 @@ def _test(arguments: Sequence[str]) -> int:
     plain = ["--color=no"] if os.environ.get("CI") == "true" else []
     # A file's tests share a node, so a file stays together. Most of them wait more than they
     # compute; the longest come first, which is in the order of their folders.
-    spread = [] if arguments else ["-n", "6", "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = [] if arguments else ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     argv = [str(PROGRAMS / "python"), "-m", "pytest", "-q", "-ra", "--durations=15", *spread, *plain, *arguments]
     return subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
 

@@ -91,7 +91,7 @@ class Instance(Value):
         if self.oom_killed:
             return "ran out of memory and was killed"
         if self.killed:
-            return "was killed, as happens when memory runs out"
+            return f"was killed (exit code {self.exit_code}), as happens when memory runs out"
         return f"ended with exit code {self.exit_code}"
 
     @property

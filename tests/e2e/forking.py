@@ -7,7 +7,13 @@ import json
 import os
 import sys
 
+import httpx
+
+import iarnet.cli.client  # noqa: F401 - which a command imports when it needs a node
 from iarnet.cli.main import main
+
+# It imports the rest of its library.
+httpx.Client(verify=False).close()
 
 
 def serve() -> None:
