@@ -30,15 +30,7 @@ async def run(
 ) -> Finished:
     """`env` is the whole environment. When `watch` (called ten times a second) raises, or the caller is cancelled,
     the program's process group is killed. More than `out_limit` bytes of output are a `SourceError`."""
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        env=dict(env),
-        cwd=cwd,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await _started(argv, env, cwd)
     try:
         async with asyncio.TaskGroup() as tasks:
             out = tasks.create_task(_all(process.stdout, out_limit))
@@ -52,6 +44,26 @@ async def run(
     finally:
         await _kill(process)
     return Finished(ended.result(), out.result(), err.result())
+
+
+async def _started(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> asyncio.subprocess.Process:
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # It may have children already, of which asyncio knows nothing.
+        await _kill(await starting)
+        raise
 
 
 async def _all(stream: asyncio.StreamReader | None, limit: int) -> bytes:
