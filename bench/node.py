@@ -5,7 +5,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.world import clock, settings
+from bench.world import clock, secrets, settings
 from iarnet.store.open import open_store
 from workers.envoy import started
 
@@ -15,7 +15,7 @@ async def run(directory: Path) -> None:
     async with AsyncExitStack() as stack:
         store = await open_store(given.database_url, clock)
         stack.push_async_callback(store.aclose)
-        await started(stack, given, store.traffic)
+        await started(stack, given, store, secrets())
         print("up", flush=True)
         await asyncio.Event().wait()
 

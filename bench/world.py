@@ -24,6 +24,7 @@ from iarnet.models.instance import Instance
 from iarnet.models.source import GitSource
 from iarnet.models.traffic import Service
 from iarnet.providers.registry import LOCAL
+from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.store.base import Store
 from iarnet.store.open import open_store
 from workers.envoy import started
@@ -65,9 +66,13 @@ async def world(folder: Path) -> AsyncIterator[World]:
         where = process.place(folder / "gateway")
         store = await stack.enter_async_context(stored(folder))
         stack.push_async_callback(process.stop, where)
-        gateway = await started(stack, settings(folder), store.traffic)
+        gateway = await started(stack, settings(folder), store, secrets())
         await gateway.serve(APP, LOCAL, [service(port, host_port)])
         yield World(store, gateway, where, port, f"127.0.0.1:{host_port}")
+
+
+def secrets() -> SealedSecrets:
+    return SealedSecrets(MemoryRows(), bytes(32))
 
 
 def settings(folder: Path) -> Settings:

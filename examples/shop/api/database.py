@@ -13,7 +13,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 def query(sql: str, *values: Any) -> list[dict[str, Any]]:
-    with psycopg.connect(DATABASE_URL, connect_timeout=3, row_factory=dict_row) as connection:
+    with psycopg.connect(DATABASE_URL, connect_timeout=20, row_factory=dict_row) as connection:
         cursor = connection.execute(sql, values)
         return cursor.fetchall() if cursor.description else []
 
@@ -33,7 +33,7 @@ def prepare(patience_s: float = 30.0) -> None:
 
 def _create() -> None:
     """The lock lets several instances start at once."""
-    with psycopg.connect(DATABASE_URL, connect_timeout=3) as connection:
+    with psycopg.connect(DATABASE_URL, connect_timeout=20) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(1)")
         connection.execute(SCHEMA.read_text())
 

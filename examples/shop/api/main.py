@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import database
 
-cache = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=3, decode_responses=True)
+cache = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=20, decode_responses=True)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ if (!API_URL || !URL.canParse(API_URL)) {
 }
 
 function ask(path, options) {
-  return fetch(new URL(path, API_URL), { signal: AbortSignal.timeout(10_000), ...options });
+  return fetch(new URL(path, API_URL), { signal: AbortSignal.timeout(25_000), ...options });
 }
 
 /** The JSON that the api answers with, an error status included, or `otherwise` when it does not answer. */
