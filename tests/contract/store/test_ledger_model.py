@@ -137,7 +137,7 @@ def test_the_ledger_does_what_the_model_does(url: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=80 if url.startswith("sqlite") else 30,
+                max_examples=50 if url.startswith("sqlite") else 20,
                 stateful_step_count=15,
                 deadline=None,
                 database=None,
