@@ -67,7 +67,8 @@ class NodeProcess:
         # With bytecode kept, as on a person's machine: without, each start compiles every module again, for seconds.
         ours = ("IARNET_", "PYTHONDONTWRITEBYTECODE")
         clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        first = 30000 + int(self.name[1:4], 16) * 7
+        # Below those that the kernel hands out to whoever connects to something.
+        first = 10_000 + int(self.name[1:4], 16) * 5
         return clean | {
             "IARNET_DATA_DIR": str(self.data),
             "IARNET_NODE_NAME": self.name,
