@@ -252,6 +252,20 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], within_s: 
             await asyncio.sleep(0.01)
 
 
+async def eventually_closed(port: int) -> None:
+    """Envoy says that it has taken over the change, and closes then."""
+
+    async def closed() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return True
+        writer.close()
+        return False
+
+    await eventually(closed)
+
+
 async def ask(url: str) -> str:
     """The answer, over a connection of its own. To read the trusted authorities each time would take 25 ms."""
     async with httpx.AsyncClient(timeout=WITHIN_S, verify=False) as http:

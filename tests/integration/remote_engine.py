@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.conftest import missing
+
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
 
@@ -140,7 +142,9 @@ class SshHost:
 
 @asynccontextmanager
 async def ssh_host(engine: str, directory: Path) -> AsyncIterator[SshHost]:
-    """An sshd of our own on a free port, which lets one key in; needs `SSHD`."""
+    """An sshd of our own on a free port, which lets one key in."""
+    if SSHD is None:
+        missing("sshd (openssh-server)")
     directory.chmod(0o700)
     for name in ("host", "user"):
         await _ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name))
@@ -151,9 +155,7 @@ async def ssh_host(engine: str, directory: Path) -> AsyncIterator[SshHost]:
     port = _free_port()
     log = directory / "sshd.log"
     with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            str(SSHD), "-D", "-e", *_sshd_options(directory, port), stderr=out
-        )
+        process = await asyncio.create_subprocess_exec(SSHD, "-D", "-e", *_sshd_options(directory, port), stderr=out)
     try:
         await _until_listening(port, process, log)
         host_key = (directory / "host.pub").read_text()

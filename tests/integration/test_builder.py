@@ -24,6 +24,7 @@ from iarnet.models.component import Build
 from iarnet.models.image import BuildRequest, BuildResult
 from iarnet.models.source import GitSource
 from iarnet.sources.git import GitSources
+from tests.conftest import missing
 
 pytestmark = pytest.mark.docker
 
@@ -38,7 +39,7 @@ def engine() -> Iterator[docker.APIClient]:
         client = docker.APIClient(base_url=HOST, version="auto")
         client.inspect_image(BASE)
     except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine with {BASE}: {error}")
+        missing(f"a Docker engine with {BASE} ({error})")
     yield client
     client.close()
 

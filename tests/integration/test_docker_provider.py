@@ -38,7 +38,7 @@ from iarnet.providers.docker.spec import OWNER, volume_name
 from iarnet.providers.registry import LOCAL, DockerOptions, ProviderRegistry
 from tests.contract.docker_engine import IMAGE, engine_url, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
-from tests.integration.remote_engine import SSHD, Authority, mutual_tls, relay, ssh_host
+from tests.integration.remote_engine import Authority, mutual_tls, relay, ssh_host
 
 pytestmark = pytest.mark.docker
 
@@ -381,7 +381,6 @@ async def test_an_engine_that_stops_and_comes_back(world: DockerWorld, registry:
         assert (await provider.deploy(spec_of(world))).id == made.id
 
 
-@pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 async def test_an_engine_behind_ssh(world: DockerWorld, registry: ProviderRegistry, tmp_path: Path) -> None:
     async with ssh_host(world.url, tmp_path) as host:
         given = _ssh(host.url, host.known_hosts)
@@ -398,7 +397,6 @@ async def test_an_engine_behind_ssh(world: DockerWorld, registry: ProviderRegist
         await registry.aclose()
 
 
-@pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 async def test_what_ssh_refuses(world: DockerWorld, tmp_path: Path) -> None:
     async with ssh_host(world.url, tmp_path) as host:
         registry = _with_secret(world, host.key)

@@ -24,6 +24,7 @@ from tests.integration.gateway_world import (
     Load,
     ask,
     eventually,
+    eventually_closed,
     free_port,
     gateway_world,
 )
@@ -192,15 +193,3 @@ async def eventually_answered(url: str, by: str) -> None:
         return False
 
     await eventually(answered)
-
-
-async def eventually_closed(port: int) -> None:
-    async def closed() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return True
-        writer.close()
-        return False
-
-    await eventually(closed)

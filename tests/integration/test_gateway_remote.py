@@ -25,11 +25,10 @@ from iarnet.providers.docker.companion import Base, Companion
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry
 from iarnet.store.open import open_store
-from tests.conftest import missing
 from tests.contract.docker_engine import engine_url, swept
 from tests.contract.provider_worlds import PlainSecrets
 from tests.integration.gateway_world import GatewayWorld, Load, ask, eventually
-from tests.integration.remote_engine import SSHD, Authority, mutual_tls, relay, ssh_host
+from tests.integration.remote_engine import Authority, mutual_tls, relay, ssh_host
 from workers.remotes import BASE
 
 pytestmark = pytest.mark.docker
@@ -87,8 +86,6 @@ async def over_tls(owner: str, directory: Path, base: Base = BASE, *, able: bool
 
 @asynccontextmanager
 async def over_ssh(owner: str, directory: Path) -> AsyncIterator[Companion]:
-    if SSHD is None:
-        missing("no sshd")
     async with ssh_host(engine_url(), directory) as host:
         config, secrets = {"known_hosts": host.known_hosts}, {"ssh_key": host.key[::-1]}
         async with registered(owner, host.url, config, secrets) as made:

@@ -15,6 +15,7 @@ from tests.integration.gateway_world import (
     Replica,
     ask,
     eventually,
+    eventually_closed,
     free_port,
     gateway_world,
     instance,
@@ -254,20 +255,6 @@ async def test_an_app_that_is_served_no_more_closes_its_ports(world: GatewayWorl
     await world.replica()
     await world.gateway.serve("shop", PROVIDER, [])
     await eventually_closed(world.port)
-
-
-async def eventually_closed(port: int) -> None:
-    """Envoy says that it has taken over the change, and closes then."""
-
-    async def closed() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return True
-        writer.close()
-        return False
-
-    await eventually(closed)
 
 
 async def eventually_draining(world: GatewayWorld, name: str) -> None:
