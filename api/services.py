@@ -29,6 +29,7 @@ class Services:
     secrets: Secrets
     token: str = field(repr=False)
     node: str
+    owner: str
     namespace: str
     clock: Callable[[], datetime]
     add_provider: Callable[[ProviderRegistration], Awaitable[ProviderHealth]]

@@ -107,7 +107,9 @@ async def _users(program: LoadProgram, web: str, path: str) -> AsyncIterator[Ask
 async def _outside(engine: docker.APIClient, *addresses: str) -> AsyncIterator[str]:
     """The ID of a container that is no part of the app, in the host's network."""
     image = next(
-        c["Image"] for c in engine.containers(filters={"label": f"iarnet.app={APP}"}) if "calls" in c["Names"][0]
+        c["Image"]
+        for c in engine.containers(filters={"label": f"iarnet.app={APP}"})
+        if c["Labels"]["iarnet.component"] == "calls"
     )
     config = engine.create_host_config(network_mode="host")
     made = engine.create_container(image, ["python", "client.py", *addresses], entrypoint=[], host_config=config)

@@ -15,6 +15,7 @@ from bench.options import Options
 from bench.programs import LoadProgram
 from bench.report import Figure
 from tests.e2e.busybox import application, component, worker
+from tests.e2e.engine import at
 from tests.e2e.harness import NodeProcess, node, until
 from tests.e2e.reviving import taken_up
 
@@ -36,10 +37,10 @@ def _resuming(folder: Path, options: Options) -> list[Figure]:
     )
     with node(folder / "node", engine_url()) as running:
         running.ok("deploy", source.url, "--name", APP, "--detach")
-        until(lambda: engine.containers(filters={"name": WAITING}), "the second one starts")
+        until(lambda: at(engine, WAITING), "the second one starts")
         before = running.containers(APP)
         seconds = [_killed(running) for _ in range(options.of(TIMES))]
-        engine.exec_start(engine.exec_create(WAITING, ["touch", "/tmp/go"])["Id"])
+        engine.exec_start(engine.exec_create(at(engine, WAITING), ["touch", "/tmp/go"])["Id"])
         until(lambda: running.api("GET", f"/api/v1/apps/{APP}").json()["status"] == "running", "it ends well")
         same = running.containers(APP) == before
     imported = statistics.median(_imported() for _ in range(options.of(TIMES)))

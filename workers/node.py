@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 import structlog
 from temporalio.client import Client
@@ -65,8 +66,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Adapters:
-    """Everything behind a port that does not need Temporal."""
+    """Everything behind a port that does not need Temporal. `owner` marks what they make."""
 
+    owner: str
     store: SqlStore
     secrets: SealedSecrets
     sources: GitSources
@@ -132,6 +134,7 @@ async def _until_told(settings: Settings) -> None:
 async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     store = await open_store(settings.database_url, clock)
     stack.push_async_callback(store.aclose)
+    owner = await store.installation.owner(f"{settings.node_name}-{token_hex(3)}")
     secrets = SealedSecrets.open(store.secrets, settings.secrets.key_file)
     await secrets.check()
     logs.configure(settings.logging, secrets.redact)
@@ -148,6 +151,7 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     )
     providers = ProviderRegistry(
         node=settings.node_name,
+        owner=owner,
         secrets=secrets,
         docker=DockerOptions(
             network_pool=settings.docker.network_pool,
@@ -160,11 +164,11 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     remotes = Remotes(settings, store, secrets)
     stack.push_async_callback(remotes.aclose)
     leading = await stack.enter_async_context(gateways(settings, store, secrets, remotes.gateways))
-    monitors = NodeMonitors(partial(_monitor, settings, store, leading))
+    monitors = NodeMonitors(partial(_monitor, settings, store, owner, leading))
     stack.push_async_callback(monitors.aclose)
     builder = LateBuilder(partial(_builder, settings, sources, secrets))
     issuers = NodeIssuers(settings, secrets, clock)
-    return Adapters(store, secrets, sources, providers, builder, leading, remotes, issuers, monitors)
+    return Adapters(owner, store, secrets, sources, providers, builder, leading, remotes, issuers, monitors)
 
 
 def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Attachments:
@@ -205,7 +209,9 @@ def _builder(settings: Settings, sources: GitSources, secrets: SealedSecrets, do
     )
 
 
-def _monitor(settings: Settings, store: SqlStore, leading: NodeGateways, provider: Provider) -> ProviderMonitor:
+def _monitor(
+    settings: Settings, store: SqlStore, owner: str, leading: NodeGateways, provider: Provider
+) -> ProviderMonitor:
     """What is kept back and capped is of this machine, so it concerns its own provider only."""
 
     def cap(total: Resources) -> Resources:
@@ -213,14 +219,14 @@ def _monitor(settings: Settings, store: SqlStore, leading: NodeGateways, provide
             return total
         return settings.resource_limits.cap(total).minus(settings.system_reserve.resources())
 
-    return ProviderMonitor(provider, store, settings.node_name, clock, cap, leading.get(provider.info.id))
+    return ProviderMonitor(provider, store, owner, clock, cap, leading.get(provider.info.id))
 
 
 def _activities(settings: Settings, adapters: Adapters, watching: Watching, client: Client) -> Activities:
     store, providers, secrets, sources = adapters.store, adapters.providers, adapters.secrets, adapters.sources
     revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
-    planning = Planning(store, providers, ports, revising, settings.node_name, clock)
+    planning = Planning(store, providers, ports, revising, adapters.owner, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
     analyzing = Analyzing(store, sources, _analyze)
     deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
@@ -283,6 +289,7 @@ def _services(
         secrets=adapters.secrets,
         token=token,
         node=settings.node_name,
+        owner=adapters.owner,
         namespace=settings.temporal.namespace,
         clock=clock,
         add_provider=attachments.add,

@@ -12,9 +12,10 @@ router = APIRouter(prefix="/node", tags=["node"], responses=refusals())
 
 
 class Node(Value):
-    """`temporal_ui` is where its runs can be looked at, or empty."""
+    """`owner`: the label `iarnet.owner` of what it makes; `temporal_ui`: where runs can be looked at, or empty."""
 
     node: str
+    owner: str
     version: str
     namespace: str
     task_queue: str
@@ -26,6 +27,7 @@ class Node(Value):
 async def node(given: Given) -> Node:
     return Node(
         node=given.node,
+        owner=given.owner,
         version=version("iarnet"),
         namespace=given.namespace,
         task_queue=given.task_queue,

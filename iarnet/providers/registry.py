@@ -31,6 +31,8 @@ class DockerOptions:
     network_pool: str = "10.210.0.0/16"
     publish_address: str = "0.0.0.0"
     concurrency: int = 4
+    local: str = LOCAL
+    """What the engine of this machine is called."""
     gateway: bool = False
     """One runs on this machine."""
     companion: Base | None = None
@@ -38,10 +40,13 @@ class DockerOptions:
 
 
 class ProviderRegistry:
-    """Implements `Providers`. `node` owns what its providers run; private files live as long as their provider."""
+    """Implements `Providers`. `owner` marks what its providers run; private files live as long as their provider."""
 
-    def __init__(self, *, node: str, secrets: SecretReader, docker: DockerOptions = DockerOptions()) -> None:
+    def __init__(
+        self, *, node: str, owner: str, secrets: SecretReader, docker: DockerOptions = DockerOptions()
+    ) -> None:
         self._node = node
+        self._owner = owner
         self._secrets = secrets
         self._docker = docker
         self._providers: dict[str, Provider] = {}
@@ -60,16 +65,17 @@ class ProviderRegistry:
         return list(self._providers.values())
 
     async def find_docker(self, urls: Iterable[str]) -> Provider | None:
-        """The first engine among `urls` that answers, as the provider `local-docker`, from then on always the same.
+        """The first engine among `urls` that answers, as this machine's own, from then on always the same.
 
         None: there is none now; ask again later.
         """
-        if LOCAL in self._providers:
-            return self._providers[LOCAL]
+        local = local_info(self._node, self._docker.local)
+        if local.id in self._providers:
+            return self._providers[local.id]
         for url in urls:
-            provider = self._docker_provider(local_info(self._node), Connection(url))
+            provider = self._docker_provider(local, Connection(url))
             if (await provider.check()).reachable:
-                self._providers[LOCAL] = provider
+                self._providers[local.id] = provider
                 return provider
             await provider.aclose()
         return None
@@ -156,19 +162,19 @@ class ProviderRegistry:
         return DockerProvider(
             info,
             connection,
-            owner=self._node,
+            owner=self._owner,
             secrets=self._secrets,
             network_pool=self._docker.network_pool,
             publish_address=self._docker.publish_address,
             concurrency=self._docker.concurrency,
-            gateway=self._docker.gateway and info.id == LOCAL,
+            gateway=self._docker.gateway and info.id == self._docker.local,
             companion=companion,
         )
 
 
-def local_info(node: str) -> ProviderInfo:
+def local_info(node: str, id: str = LOCAL) -> ProviderInfo:
     """What is known of this machine's engine before it has answered."""
-    return ProviderInfo(id=LOCAL, name="Docker on this machine", type="docker", home=node)
+    return ProviderInfo(id=id, name="Docker on this machine", type="docker", home=node)
 
 
 def info_of(given: ProviderRegistration, node: str) -> ProviderInfo:

@@ -328,6 +328,12 @@ class SecretRows(Protocol):
         ...
 
 
+class Installation(Protocol):
+    async def owner(self, proposed: str) -> str:
+        """What everything that this installation makes is marked with: what was proposed first, then always the same."""
+        ...
+
+
 class Store(Protocol):
     @property
     def apps(self) -> Apps: ...
@@ -349,6 +355,9 @@ class Store(Protocol):
 
     @property
     def domains(self) -> Domains: ...
+
+    @property
+    def installation(self) -> Installation: ...
 
     @property
     def secrets(self) -> SecretRows: ...

@@ -5,6 +5,7 @@ from iarnet.store.base import Clock
 from iarnet.store.database import Database
 from iarnet.store.domains import SqlDomains
 from iarnet.store.facts import SqlFacts
+from iarnet.store.installation import SqlInstallation
 from iarnet.store.instances import SqlInstances
 from iarnet.store.ledger import SqlLedger
 from iarnet.store.providers import SqlProviderRows
@@ -24,6 +25,7 @@ class SqlStore:
         self.ledger = SqlLedger(database, clock)
         self.traffic = SqlTraffic(database)
         self.domains = SqlDomains(database)
+        self.installation = SqlInstallation(database)
         self.secrets = SqlSecretRows(database, clock)
 
     async def aclose(self) -> None:

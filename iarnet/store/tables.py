@@ -237,6 +237,14 @@ traffic_version = Table(
     Column("version", BigInteger, primary_key=True, autoincrement=False),
 )
 
+# One row, made at the first start.
+installation = Table(
+    "installation",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -20,7 +20,8 @@ from tests.conftest import missing
 IMAGE = "busybox:stable"
 # More at once make an engine slower.
 _AT_ONCE = 4
-_OWNERS = re.compile(r"t(est)?-?[0-9a-f]{8}")
+# A node adds something of its own to its name.
+_OWNERS = re.compile(r"(t(?:est-)?[0-9a-f]{8})(?:-[0-9a-f]{6})?")
 _LOCKS = Path(tempfile.gettempdir()) / f"iarnet-tests-{os.getuid()}"
 
 
@@ -60,13 +61,12 @@ def _sweep_forgotten(client: docker.APIClient) -> None:
         *(client.volumes(filters={"label": OWNER})["Volumes"] or ()),
     ]
     with _locked("sweep", fcntl.LOCK_EX):
-        for owner in {each["Labels"][OWNER] for each in found}:
-            if _OWNERS.fullmatch(owner):
-                try:
-                    with _locked(owner, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                        sweep(client, owner)
-                except BlockingIOError:
-                    continue  # a test that runs now
+        for owner in {match[1] for each in found if (match := _OWNERS.fullmatch(each["Labels"][OWNER]))}:
+            try:
+                with _locked(owner, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    sweep(client, owner)
+            except BlockingIOError:
+                continue  # a test that runs now
 
 
 def prune_networks(client: docker.APIClient, app: str) -> None:
@@ -85,13 +85,18 @@ def _locked(name: str, how: int) -> Iterator[None]:
 
 
 def sweep(client: docker.APIClient, owner: str) -> None:
-    mine = {"label": f"{OWNER}={owner}"}
-    containers = [each["Id"] for each in client.containers(all=True, filters=mine)]
-    networks = [each["Id"] for each in client.networks(filters=mine)]
+    """What belongs to it, or to a node of this name."""
+
+    def mine(found: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        return [each for each in found or () if each["Labels"][OWNER].startswith(owner)]
+
+    owned = {"label": OWNER}
+    containers = [each["Id"] for each in mine(client.containers(all=True, filters=owned))]
+    networks = [each["Id"] for each in mine(client.networks(filters=owned))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda id: client.remove_container(id, force=True, v=True), containers))
         list(pool.map(lambda id: _remove_network(client, id), networks))
-    for volume in client.volumes(filters=mine)["Volumes"] or ():
+    for volume in mine(client.volumes(filters=owned)["Volumes"]):
         client.remove_volume(volume["Name"])
 
 

@@ -15,9 +15,9 @@ from iarnet.models.resources import MIB, Resources
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import Provider
 from iarnet.providers.docker.connection import Connection
-from iarnet.providers.docker.network import network_name
+from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.provider import DockerProvider
-from iarnet.providers.docker.spec import OWNER, container, volume_name
+from iarnet.providers.docker.spec import OWNER, container
 from iarnet.providers.memory import MemoryProvider
 from tests.contract.docker_engine import IMAGE, sweep
 
@@ -216,6 +216,7 @@ class DockerWorld:
         self.url = url
         self.client = client
         self.owner = owner
+        self.names = Names(owner)
         self.app = app
         self.made: list[DockerProvider] = []
         self.provider: Provider = self.restarted()
@@ -235,17 +236,23 @@ class DockerWorld:
         return self.connected(Connection("unix:///nonexistent/docker.sock"))
 
     async def make_foreign(self, name: str) -> None:
-        made = await self._call(self.client.create_container, IMAGE, ["sleep", "60"], name=name, labels=self._swept())
+        made = await self._call(
+            self.client.create_container,
+            IMAGE,
+            ["sleep", "60"],
+            name=self.names.container(name),
+            labels=self._swept(),
+        )
         await self._call(self.client.start, made["Id"])
 
     async def foreign_exists(self, name: str) -> bool:
-        return bool((await self._call(self.client.inspect_container, name))["State"]["Running"])
+        return bool((await self._call(self.client.inspect_container, self.names.container(name)))["State"]["Running"])
 
     async def crash_before_start(self, spec: InstanceSpec) -> None:
-        network = network_name(spec.app)
+        network = self.names.network(spec.app)
         await self._call(self.client.create_network, network, "bridge", labels={OWNER: self.owner})
-        body = container(spec, {}, network=network, addresses={}, publish_address="0.0.0.0")
-        await self._call(self.client.create_container_from_config, body, name=spec.name)
+        body = container(spec, {}, names=self.names, addresses={}, publish_address="0.0.0.0")
+        await self._call(self.client.create_container_from_config, body, name=self.names.container(spec.name))
 
     async def end(self, name: str, exit_code: int) -> None:
         await self.tell(name, f"exit {exit_code}")
@@ -261,7 +268,7 @@ class DockerWorld:
         await self.tell(name, _SERVER)
 
     async def lose(self, name: str) -> None:
-        await self._call(self.client.remove_container, name, force=True)
+        await self._call(self.client.remove_container, self.names.container(name), force=True)
 
     async def hold_port(self) -> int:
         listener = socket.socket()
@@ -285,16 +292,16 @@ class DockerWorld:
 
     async def found_at(self, name: str, host: str) -> str | None:
         """Where it says that it can't connect to: at this port nothing listens."""
-        run = await self._call(self.client.exec_create, name, ["telnet", host, "1"])
+        run = await self._call(self.client.exec_create, self.names.container(name), ["telnet", host, "1"])
         said = (await self._call(self.client.exec_start, run["Id"])).decode()
         found = re.search(r"can't connect to remote host \((\S+)\)", said)
         return found and found[1]
 
     async def has_network(self) -> bool:
-        return bool(await self._call(self.client.networks, names=[network_name(self.app)]))
+        return bool(await self._call(self.client.networks, names=[self.names.network(self.app)]))
 
     async def has_volume(self, component: str, volume: str) -> bool:
-        name = volume_name(self.app, component, volume)
+        name = self.names.volume(self.app, component, volume)
         found = await self._call(self.client.volumes, filters={"name": name})
         return any(v["Name"] == name for v in found["Volumes"] or ())
 
@@ -310,11 +317,11 @@ class DockerWorld:
 
     async def tell(self, name: str, words: str) -> None:
         """Have the program in the instance do something."""
-        run = await self._call(self.client.exec_create, name, ["sh", "-c", _TELL, words])
+        run = await self._call(self.client.exec_create, self.names.container(name), ["sh", "-c", _TELL, words])
         await self._call(self.client.exec_start, run["Id"])
 
     async def _ended(self, name: str) -> bool:
-        return not (await self._call(self.client.inspect_container, name))["State"]["Running"]
+        return not (await self._call(self.client.inspect_container, self.names.container(name)))["State"]["Running"]
 
     def _swept(self) -> dict[str, str]:
         """Not what makes an instance ours: only so that the sweep at the end finds it."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,6 +141,11 @@ class NodeProcess:
         if not address:
             raise ValueError("no address yet")
         return address
+
+    @cached_property
+    def owner(self) -> str:
+        """The mark of what it makes on an engine."""
+        return str(self.api("GET", "/api/v1/node").json()["owner"])
 
     @property
     def token(self) -> str:

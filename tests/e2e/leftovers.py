@@ -16,7 +16,7 @@ def unaccounted(node: NodeProcess, app: str) -> list[str]:
     shown = node.api("GET", f"/api/v1/apps/{app}")
     components = shown.json().get("components", ()) if shown.is_success else ()
     instances = {i["name"] for c in components for i in c["instances"]}
-    objects = [name for name in left(node.docker_url, app) if ":" not in name and name.lstrip("/") not in instances]
+    objects = [name for name in left(node.docker_url, app) if ":" not in name and name not in instances]
     network = f"iarnet-{app}"
     return [
         *(name for name in objects if not (instances and name.partition(".")[0] == network)),

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, server, worker
+from tests.e2e.engine import at
 from tests.e2e.harness import HTTP, NodeProcess, node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -62,7 +63,7 @@ def test_a_deployed_container_reaches_nothing_of_the_node(
     Of Envoy, it reaches what is served, and Envoy listens to nothing else."""
     source = application(repositories / "within", server())
     running.ok("deploy", source.url, "--name", "within")
-    name = "iarnet-within-web-r1-0"
+    name = at(engine, "iarnet-within-web-r1-0")
     published = urlsplit(running.address("within")).port
     assert process_ports(running.data / "gateway" / "process.json") == {8080, published}
     assert running.process
@@ -88,7 +89,7 @@ def test_a_container_needs_a_token_where_the_node_listens_for_it(
     with node(tmp_path / "wide", docker_url, **wide) as open_node:
         source = application(tmp_path / "outward", worker("asks"))
         open_node.ok("deploy", source.url, "--name", "outward")
-        name, port = "iarnet-outward-asks-r1-0", urlsplit(open_node.url).port
+        name, port = at(engine, "iarnet-outward-asks-r1-0"), urlsplit(open_node.url).port
 
         def told(host: str, path: str, **headers: str) -> str:
             given = [word for key, value in headers.items() for word in ("--header", f"{key}: {value}")]

@@ -15,6 +15,7 @@ import pytest
 
 from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import application, component, described, server, worker
+from tests.e2e.engine import at
 from tests.e2e.harness import NodeProcess, until
 from tests.e2e.reviving import taken_up
 
@@ -34,18 +35,19 @@ def containers(engine: docker.APIClient, app: str) -> dict[str, tuple[str, str]]
     """Name -> (the engine's ID, when it was started), of everything that carries the app's label."""
     found = engine.containers(all=True, filters={"label": f"iarnet.app={app}"})
     seen = (engine.inspect_container(each["Id"]) for each in found)
-    return {each["Name"].lstrip("/"): (each["Id"], each["State"]["StartedAt"]) for each in seen}
+    return {each["Config"]["Labels"]["iarnet.name"]: (each["Id"], each["State"]["StartedAt"]) for each in seen}
 
 
 def runs(engine: docker.APIClient, name: str) -> bool:
     try:
-        return bool(engine.inspect_container(name)["State"]["Running"])
+        id = at(engine, name)
+        return bool(id and engine.inspect_container(id)["State"]["Running"])
     except docker.errors.NotFound:
         return False
 
 
 def say_go(engine: docker.APIClient, name: str) -> None:
-    engine.exec_start(engine.exec_create(name, ["touch", "/tmp/go"])["Id"])
+    engine.exec_start(engine.exec_create(at(engine, name), ["touch", "/tmp/go"])["Id"])
 
 
 def ended(node: NodeProcess, app: str) -> Any:

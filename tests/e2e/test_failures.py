@@ -14,6 +14,7 @@ import pytest
 from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import SERVE, application, component, described, server, worker
 from tests.e2e.cut_engine import way_to
+from tests.e2e.engine import at
 from tests.e2e.harness import Done, NodeProcess, node, until
 from tests.e2e.leftovers import unaccounted
 from tests.e2e.refusing import failure, refusal, refused
@@ -150,7 +151,7 @@ def test_docker_stops_in_the_middle(
     with way_to(docker_url) as way, node(tmp_path / "node", docker_url, IARNET_DOCKER__HOST=way.url) as cut:
         begun = json.loads(cut.ok("--json", "deploy", source.url, "--name", "cut", "--detach").out)
         web = "iarnet-cut-web-r1-0"
-        until(lambda: engine.containers(filters={"name": web}), "the second one starts")
+        until(lambda: engine.containers(filters={"label": f"iarnet.name={web}"}), "the second one starts")
         first = cut.instances("cut")["iarnet-cut-first-r1-0"]
         way.cut()
 
@@ -180,8 +181,11 @@ def test_docker_stops_in_the_middle(
         until(lambda: cut.cli("providers", "test", "local-docker").code == 0, "it is back")
         # Now it may be healing.
         until(lambda: cut.cli("retry", "cut", "--detach").code in (0, 5), "somebody goes on")
-        until(lambda: engine.containers(filters={"name": web, "status": "running"}), "the second one starts again")
-        engine.exec_start(engine.exec_create(web, ["touch", "/tmp/go"])["Id"])
+        until(
+            lambda: engine.containers(filters={"label": f"iarnet.name={web}", "status": "running"}),
+            "the second one starts again",
+        )
+        engine.exec_start(engine.exec_create(at(engine, web), ["touch", "/tmp/go"])["Id"])
         until(lambda: cut.api("GET", "/api/v1/apps/cut").json()["status"] == "running", "the change ends well")
         assert cut.instances("cut")["iarnet-cut-first-r1-0"] == first, "what was done is not done again"
         assert unaccounted(cut, "cut") == []

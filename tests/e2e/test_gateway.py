@@ -47,7 +47,7 @@ def published(node: NodeProcess, app: str, component: str = "web") -> int:
 
 def containers(engine: docker.APIClient, app: str) -> dict[str, str]:
     found = engine.containers(filters={"label": f"iarnet.app={app}"})
-    return {each["Names"][0].lstrip("/"): each["Id"] for each in found}
+    return {each["Labels"]["iarnet.name"]: each["Id"] for each in found}
 
 
 @dataclass

@@ -75,9 +75,9 @@ def test_a_new_revision_and_a_new_node_lose_no_request_there(
     node.ok("delete", "overseas", "--yes")
     assert containers(engine, "overseas") == {}
     node.ok("providers", "rm", "far", "--yes")
-    assert engine.containers(all=True, filters={"label": f"iarnet.owner={node.name}"}) == []
+    assert engine.containers(all=True, filters={"label": f"iarnet.owner={node.owner}"}) == []
 
 
 def gateway(engine: docker.APIClient, node: NodeProcess) -> str:
-    (found,) = engine.containers(filters={"label": [f"iarnet.owner={node.name}", "iarnet.gateway"]})
+    (found,) = engine.containers(filters={"label": [f"iarnet.owner={node.owner}", "iarnet.gateway"]})
     return str(found["Id"])

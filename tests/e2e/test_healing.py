@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, component, described, server, worker
+from tests.e2e.engine import at
 from tests.e2e.harness import NodeProcess, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -26,7 +27,8 @@ def engine(docker_url: str) -> Iterator[docker.APIClient]:
 def started(engine: docker.APIClient, name: str) -> str:
     """When the container was started last; empty while it does not run."""
     try:
-        state = engine.inspect_container(name)["State"]
+        id = at(engine, name)
+        state = engine.inspect_container(id)["State"] if id else {"Running": False}
     except docker.errors.NotFound:
         return ""
     return str(state["StartedAt"]) if state["Running"] else ""
@@ -53,7 +55,7 @@ def test_what_is_killed_is_restarted_in_place(
     before = deployed(running, repositories, "killed", server())
     name = "iarnet-killed-web-r1-0"
     first = started(engine, name)
-    engine.kill(name)
+    engine.kill(at(engine, name))
     restarted(engine, name, first)
     assert running.instances("killed") == before, "the same container"
     told = until(lambda: kinds(running, "killed", "instance.restarted"), "the story says so")
@@ -65,7 +67,7 @@ def test_a_container_that_is_gone_is_made_again_by_a_change(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
     before = deployed(running, repositories, "gone", server(), worker("other"))
-    engine.remove_container("iarnet-gone-web-r1-0", force=True)
+    engine.remove_container(at(engine, "iarnet-gone-web-r1-0"), force=True)
     until(lambda: started(engine, "iarnet-gone-web-r1-0"), "it is there again")
     until(lambda: running.api("GET", "/api/v1/apps/gone").json()["status"] == "running", "the change has ended")
     after = running.instances("gone")
@@ -84,7 +86,7 @@ def test_healing_brings_back_what_ran_and_nothing_newer(
     running.ok("deploy", source.url, "--name", "older")
     source.replace("iarnet.yaml", "echo ok", "echo newer").commit()
     running.ok("import", source.url, "--name", "older")
-    engine.remove_container("iarnet-older-web-r1-0", force=True)
+    engine.remove_container(at(engine, "iarnet-older-web-r1-0"), force=True)
     until(lambda: started(engine, "iarnet-older-web-r1-0"), "revision 1 is there again")
     until(lambda: running.api("GET", "/api/v1/apps/older").json()["status"] == "running", "the change has ended")
     assert httpx.get(running.address("older")).text == "ok\n"
@@ -102,11 +104,11 @@ def test_what_hangs_is_restarted(
     first = started(engine, name)
     until(lambda: httpx.get(running.address(app)).is_success, "it answers")
     if how == "stopped":
-        first_process = psutil.Process(engine.inspect_container(name)["State"]["Pid"])
+        first_process = psutil.Process(engine.inspect_container(at(engine, name))["State"]["Pid"])
         for process in (first_process, *first_process.children(recursive=True)):
             process.send_signal(signal.SIGSTOP)
     else:
-        engine.exec_start(engine.exec_create(name, ["rm", "/tmp/pages/index.html"])["Id"])
+        engine.exec_start(engine.exec_create(at(engine, name), ["rm", "/tmp/pages/index.html"])["Id"])
     restarted(engine, name, first)
     assert running.instances(app) == before
     told = until(lambda: kinds(running, app, "instance.restarted"), "the story says so")
@@ -122,7 +124,7 @@ def test_a_crash_loop_is_given_up_and_said(
     """Comes up well, and then dies whenever it is started again."""
     dies_later = "sh -c 'test -e /tmp/once && exit 3; touch /tmp/once; exec sleep 1000000'"
     deployed(running, repositories, "loop", worker("poor", dies_later), server())
-    engine.kill("iarnet-loop-poor-r1-0")
+    engine.kill(at(engine, "iarnet-loop-poor-r1-0"))
     until(lambda: kinds(running, "loop", "instance.given-up"), "it is given up")
     state = running.api("GET", "/api/v1/apps/loop").json()
     assert state["status"] == "degraded"
@@ -149,7 +151,7 @@ def test_a_change_that_waits_does_not_stop_the_healing_of_others(
     until(lambda: started(engine, "iarnet-waits-slow-r2-0"), "the new component starts")
 
     first = started(engine, "iarnet-waits-other-r1-0")
-    engine.kill("iarnet-waits-other-r1-0")
+    engine.kill(at(engine, "iarnet-waits-other-r1-0"))
     restarted(engine, "iarnet-waits-other-r1-0", first)
     change = running.api("GET", "/api/v1/apps/waits").json()["deployment"]
     assert change["status"] == "running", "the change still waits"
@@ -164,8 +166,8 @@ def test_what_ended_while_the_node_was_down_is_mended_afterwards(
     before = deployed(running, repositories, "down", server(), worker("gone"), worker("well"))
     well = started(engine, "iarnet-down-well-r1-0")
     running.kill()
-    engine.kill("iarnet-down-web-r1-0")
-    engine.remove_container("iarnet-down-gone-r1-0", force=True)
+    engine.kill(at(engine, "iarnet-down-web-r1-0"))
+    engine.remove_container(at(engine, "iarnet-down-gone-r1-0"), force=True)
     running.up()
     until(lambda: started(engine, "iarnet-down-web-r1-0"), "it is restarted")
     until(lambda: started(engine, "iarnet-down-gone-r1-0"), "it is made again")
@@ -181,12 +183,12 @@ def test_a_job_that_has_done_its_work_stays_done(
 ) -> None:
     job = component("migrate", "sh -c 'echo done'", kind="job", health="none")
     deployed(running, repositories, "jobs", job, worker("after", needs="[migrate]"))
-    ended = engine.inspect_container("iarnet-jobs-migrate-r1-0")["State"]
+    ended = engine.inspect_container(at(engine, "iarnet-jobs-migrate-r1-0"))["State"]
     assert (ended["Running"], ended["ExitCode"]) == (False, 0)
     first = started(engine, "iarnet-jobs-after-r1-0")
-    engine.kill("iarnet-jobs-after-r1-0")
+    engine.kill(at(engine, "iarnet-jobs-after-r1-0"))
     restarted(engine, "iarnet-jobs-after-r1-0", first)
-    assert engine.inspect_container("iarnet-jobs-migrate-r1-0")["State"] == ended
+    assert engine.inspect_container(at(engine, "iarnet-jobs-migrate-r1-0"))["State"] == ended
     assert running.api("GET", "/api/v1/apps/jobs").json()["status"] == "running"
 
 

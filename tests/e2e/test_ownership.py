@@ -55,8 +55,9 @@ def test_one_app_does_not_reach_another(running: NodeProcess, repositories: Path
     running.ok("deploy", application(repositories / "a", server(publish="false"), worker("peer")).url, "--name", ours)
     running.ok("deploy", application(repositories / "b", worker("spy")).url, "--name", theirs)
     web, peer, spy = only(running, ours, "web"), only(running, ours, "peer"), only(running, theirs, "spy")
-    [network] = engine.inspect_container(web)["NetworkSettings"]["Networks"].values()
-    for host in (network["IPAddress"], "web", f"iarnet-{ours}-web-r1-0"):
+    found = engine.inspect_container(web)
+    [network] = found["NetworkSettings"]["Networks"].values()
+    for host in (network["IPAddress"], "web", found["Name"].lstrip("/")):
         assert run_in(engine, peer, "sh", "-c", f"echo | nc -w 3 {host} 8080")[0] == 0, f"{host} is right"
         # With each network that anybody makes, the engine takes its isolation out and puts it back (seen missing in
         # 14 of 6,746 looks while networks came and went): one who gets through then must be refused the next time.
@@ -115,7 +116,7 @@ volumes:
     found = engine.inspect_container(only(running, app, "web"))
     host = found["HostConfig"]
     assert (host["Privileged"], host["NetworkMode"], host["PidMode"], host["UsernsMode"]) == (
-        False, f"iarnet-{app}", "", ""
+        False, f"iarnet-{app}.{running.owner}", "", ""
     )  # fmt: skip
     assert host["IpcMode"] in ("private", "shareable")
     assert host["SecurityOpt"] == ["no-new-privileges"]

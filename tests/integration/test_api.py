@@ -309,6 +309,7 @@ def services(store: Store, temporal: Client, memory: MemoryProvider, secrets: Se
         secrets=secrets,
         token=TOKEN,
         node="here",
+        owner="here-1",
         namespace="default",
         clock=lambda: datetime.now(UTC),
         add_provider=add_provider,

@@ -42,6 +42,7 @@ async def client(world: GatewayWorld) -> AsyncIterator[httpx.AsyncClient]:
         secrets=SealedSecrets(MemoryRows(), b"k" * 32),
         token=TOKEN,
         node="here",
+        owner="here-1",
         namespace="iarnet",
         clock=lambda: datetime.now(UTC),
         add_provider=refuse,

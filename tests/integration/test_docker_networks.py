@@ -21,7 +21,7 @@ from iarnet.models.provider import ProviderInfo
 from iarnet.models.source import GitSource
 from iarnet.models.traffic import Service
 from iarnet.providers.docker.connection import Connection
-from iarnet.providers.docker.network import candidates, network_name
+from iarnet.providers.docker.network import candidates
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.store.open import open_store
 from tests.conftest import missing
@@ -124,8 +124,8 @@ async def test_an_address_that_was_removed_comes_back_as_it_was(world: DockerWor
     made = await world.provider.deploy(spec_of(world))
     before = await world.provider.network(world.app, 1)
     await asyncio.to_thread(prune_networks, world.client, world.app)
-    names = [n["Name"] for n in world.client.networks(names=[network_name(world.app)])]
-    assert names == [network_name(world.app)], "that of the instances is in use"
+    names = [n["Name"] for n in world.client.networks(names=[world.names.network(world.app)])]
+    assert names == [world.names.network(world.app)], "that of the instances is in use"
     assert await world.restarted().network(world.app, 1) == before
     assert (await world.provider.inspect(made.name)) == made
 
@@ -141,7 +141,7 @@ async def test_the_node_keeps_the_addresses_of_what_is_served(world: DockerWorld
     served = Service(component="db", port=5432, protocol="tcp", slot=1, **where)
     await store.traffic.serve(world.app, provider.info.id, [served])
 
-    further = network_name(world.app, 1)
+    further = world.names.network(world.app, 1)
     world.client.remove_network(further)
     await addresses.keep()
     (network,) = world.client.networks(names=[further])
@@ -159,7 +159,7 @@ async def test_processes_at_once_make_an_address_once(world: DockerWorld, slot: 
         await world.provider.network(world.app)
     made = await asyncio.gather(*(world.restarted().network(world.app, slot) for _ in range(4)))
     assert len({network.address for network in made}) == 1
-    named = world.client.networks(names=[network_name(world.app)])
+    named = world.client.networks(names=[world.names.network(world.app)])
     assert len(named) == slot + 1
 
 
@@ -184,7 +184,7 @@ async def test_the_address_of_a_network_is_this_machines(world: DockerWorld) -> 
     port = listening.sockets[0].getsockname()[1]
     made = await world.provider.deploy(spec_of(world, hosts={"api": 0}))
     async with listening:
-        run = world.client.exec_create(made.name, ["nc", "-w", "5", "api", str(port)])
+        run = world.client.exec_create(made.id, ["nc", "-w", "5", "api", str(port)])
         await asyncio.to_thread(world.client.exec_start, run["Id"])
     assert world.client.exec_inspect(run["Id"])["ExitCode"] == 0
 
@@ -197,7 +197,7 @@ async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 async def _said_at(world: DockerWorld, name: str, address: str, port: int) -> str:
     """What an instance hears there."""
-    run = world.client.exec_create(name, ["nc", "-w", "5", address, str(port)])
+    run = world.client.exec_create(world.names.container(name), ["nc", "-w", "5", address, str(port)])
     heard: bytes = await asyncio.to_thread(world.client.exec_start, run["Id"])
     return heard.decode()
 
@@ -206,12 +206,12 @@ def _first_choice(world: DockerWorld) -> IPv4Network:
     """The subnet that the app would get if the machine had no interfaces but the engine's."""
     configs = [pool for n in world.client.networks() for pool in n["IPAM"]["Config"] or ()]
     taken = [IPv4Network(pool["Subnet"]) for pool in configs if "." in pool.get("Subnet", "")]
-    return next(candidates(POOL, world.app, taken))
+    return next(candidates(POOL, world.names.network(world.app), taken))
 
 
 def _subnet(world: DockerWorld) -> IPv4Network:
     """That of the app's network, of which there is exactly one."""
-    name = network_name(world.app)
+    name = world.names.network(world.app)
     (network,) = [n for n in world.client.networks(names=[name]) if n["Name"] == name]
     (pool,) = network["IPAM"]["Config"]
     return IPv4Network(pool["Subnet"])

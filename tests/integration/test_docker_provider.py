@@ -32,9 +32,8 @@ from iarnet.providers.base import Provider
 from iarnet.providers.docker.companion import Base
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.images import Images
-from iarnet.providers.docker.network import network_name
 from iarnet.providers.docker.provider import DockerProvider
-from iarnet.providers.docker.spec import OWNER, volume_name
+from iarnet.providers.docker.spec import OWNER
 from iarnet.providers.registry import LOCAL, DockerOptions, ProviderRegistry
 from tests.contract.docker_engine import IMAGE, engine_url, swept
 from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
@@ -63,7 +62,7 @@ async def world() -> AsyncIterator[DockerWorld]:
 
 @pytest.fixture
 async def registry(world: DockerWorld) -> AsyncIterator[ProviderRegistry]:
-    made = ProviderRegistry(node=world.owner, secrets=PlainSecrets())
+    made = ProviderRegistry(node="here", owner=world.owner, secrets=PlainSecrets())
     yield made
     await made.aclose()
 
@@ -105,7 +104,7 @@ async def test_a_secret_that_is_gone(world: DockerWorld) -> None:
 
 async def test_a_foreign_network_or_volume_is_not_used(world: DockerWorld) -> None:
     spec = spec_of(world, volumes=(Volume(name="data", path="/data"),))
-    name = volume_name(world.app, "web", "data")
+    name = world.names.volume(world.app, "web", "data")
     foreign = world.client.create_volume(name)
     try:
         with pytest.raises(SpecMismatch, match=name):
@@ -114,11 +113,11 @@ async def test_a_foreign_network_or_volume_is_not_used(world: DockerWorld) -> No
             await world.provider.release(world.app, 1, ("web/data",))
     finally:
         world.client.remove_volume(foreign["Name"])
-    network = world.client.create_network(network_name(world.app))
+    network = world.client.create_network(world.names.network(world.app))
     try:
-        with pytest.raises(SpecMismatch, match=network_name(world.app)):
+        with pytest.raises(SpecMismatch, match=world.names.network(world.app)):
             await world.provider.deploy(spec)
-        with pytest.raises(SpecMismatch, match=network_name(world.app)):
+        with pytest.raises(SpecMismatch, match=world.names.network(world.app)):
             await world.provider.release(world.app, 1)
     finally:
         world.client.remove_network(network["Id"])
@@ -175,7 +174,7 @@ async def test_instances_are_hardened(world: DockerWorld) -> None:
     assert "NoNewPrivs:\t1" in status
     assert "CapBnd:\t0000000000000001" in status
     assert "CapEff:\t0000000000000000" in status
-    host = world.client.inspect_container(made.name)["HostConfig"]
+    host = world.client.inspect_container(made.id)["HostConfig"]
     assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["CHOWN"])
     assert (host["Memory"], host["MemorySwap"]) == (64 * MIB, 64 * MIB)
     assert (host["CpuShares"], host["NanoCpus"]) == (512, 1_000_000_000)
@@ -229,7 +228,7 @@ async def test_secrets_reach_the_program_and_nothing_else(world: DockerWorld) ->
     assert "MODE=a=b c\n" in output
     assert "UNSET" not in output
     assert "drowssap" not in made.model_dump_json()
-    assert "drowssap" not in str(world.client.inspect_container(made.name)["Config"]["Labels"])
+    assert "drowssap" not in str(world.client.inspect_container(made.id)["Config"]["Labels"])
 
 
 async def test_data_survives_its_instances(world: DockerWorld) -> None:
@@ -247,7 +246,7 @@ async def test_data_survives_its_instances(world: DockerWorld) -> None:
 async def test_a_stopped_instance_whose_network_was_removed_is_made_again(world: DockerWorld) -> None:
     first = await world.provider.deploy(spec_of(world))
     await world.end(first.name, 0)
-    world.client.remove_network(network_name(world.app))
+    world.client.remove_network(world.names.network(world.app))
     again = await world.provider.deploy(spec_of(world))
     assert again.state == "running"
     assert again.id != first.id
@@ -260,7 +259,7 @@ async def test_a_published_port_answers_on_the_host(world: DockerWorld) -> None:
     await _until(provider, made.name, HTTP)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
-    host = world.client.inspect_container(made.name)["HostConfig"]
+    host = world.client.inspect_container(made.id)["HostConfig"]
     assert host["PortBindings"] == {f"{PORT}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
     assert not await provider.host_port_free(port)
     await provider.remove(made.name, 1)
@@ -424,7 +423,10 @@ async def test_a_port_that_cannot_be_looked_at(world: DockerWorld, registry: Pro
 async def test_a_port_is_looked_at_from_beside_it(world: DockerWorld) -> None:
     """The same with a companion there, which also asks."""
     registry = ProviderRegistry(
-        node=world.owner, secrets=PlainSecrets(), docker=DockerOptions(companion=Base("debian:bookworm-slim"))
+        node="here",
+        owner=world.owner,
+        secrets=PlainSecrets(),
+        docker=DockerOptions(companion=Base("debian:bookworm-slim")),
     )
     async with relay(world.url) as engine:
         provider = await registry.register(_plain(engine.port))
@@ -451,7 +453,7 @@ async def test_the_local_engine_is_found(world: DockerWorld, registry: ProviderR
     assert registry.all() == []
     found = await registry.find_docker(["unix:///nonexistent.sock", world.url])
     assert found is registry.get(LOCAL)
-    assert (found.info.id, found.info.home, found.info.origin) == (LOCAL, world.owner, "internal")
+    assert (found.info.id, found.info.home, found.info.origin) == (LOCAL, "here", "internal")
     assert found.info.architecture in ("amd64", "arm64")
     assert await registry.find_docker(["unix:///nonexistent.sock"]) is found
 
@@ -549,7 +551,7 @@ def _with_secret(world: DockerWorld, value: str) -> ProviderRegistry:
         async def get(self, name: str) -> str:
             return value
 
-    return ProviderRegistry(node=world.owner, secrets=OneSecret())
+    return ProviderRegistry(node="here", owner=world.owner, secrets=OneSecret())
 
 
 def _provider(world: DockerWorld, **options: Any) -> DockerProvider:

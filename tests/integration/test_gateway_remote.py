@@ -102,7 +102,9 @@ async def registered(
     *,
     able: bool = True,
 ) -> AsyncIterator[Companion]:
-    registry = ProviderRegistry(node=owner, secrets=PlainSecrets(), docker=DockerOptions(companion=base))
+    registry = ProviderRegistry(
+        node="here", owner=owner, secrets=PlainSecrets(), docker=DockerOptions(companion=base)
+    )
     given = ProviderRegistration(id="far", name="Far", type="docker", url=url, config=config, secrets=secrets)
     provider = await registry.register(given)
     assert isinstance(provider, DockerProvider)

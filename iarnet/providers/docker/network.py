@@ -15,6 +15,7 @@ from iarnet.errors import Conflict, NoRoom, NotFound, ProviderError, SpecMismatc
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.docker.engine import Engine, or_none
 from iarnet.providers.docker.interfaces import interfaces
+from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.spec import APP, OWNER
 
 _log = structlog.get_logger(__name__)
@@ -39,11 +40,7 @@ _RACE_S = 2.0
 _RACE_POLL_S = 0.05
 
 
-def network_name(app: str, slot: int = 0) -> str:
-    return f"iarnet-{app}.{slot}" if slot else f"iarnet-{app}"
-
-
-def candidates(pool: str, app: str, taken: Iterable[IPv4Network], slot: int = 0) -> Iterator[IPv4Network]:
+def candidates(pool: str, name: str, taken: Iterable[IPv4Network], slot: int = 0) -> Iterator[IPv4Network]:
     """The subnets of `pool` that overlap none of `taken`, each once.
 
     They start at a place that the name decides: two that make the same network at once try the same subnet first, and
@@ -53,7 +50,6 @@ def candidates(pool: str, app: str, taken: Iterable[IPv4Network], slot: int = 0)
     whole = IPv4Network(pool)
     count = 1 << (prefix - whole.prefixlen)
     among = max(1, count // _SHARE_OF_EMPTY) if slot else count
-    name = f"{app}.{slot}" if slot else app
     first = count - among + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % among
     occupied = list(taken)
     for place in range(first, first + count):
@@ -66,9 +62,9 @@ def candidates(pool: str, app: str, taken: Iterable[IPv4Network], slot: int = 0)
 class Networks:
     """Those of a local engine stay clear of this machine's other interfaces; a remote one's can't be seen here."""
 
-    def __init__(self, engine: Engine, owner: str, pool: str) -> None:
+    def __init__(self, engine: Engine, names: Names, pool: str) -> None:
         self._engine = engine
-        self._owner = owner
+        self._names = names
         self._pool = pool
 
     async def ensure(self, app: str, slot: int = 0) -> AppNetwork:
@@ -80,25 +76,24 @@ class Networks:
         """
         if not slot:
             return await self._ensured(app, 0)
-        home = await self._found(network_name(app))
+        name = self._names.network(app)
+        home = await self._found(name)
         if home is None:
-            raise NotFound(
-                f"There is no network {network_name(app)}", where=self._engine.connection.url, hint="make it first"
-            )
+            raise NotFound(f"There is no network {name}", where=self._engine.connection.url, hint="make it first")
         return AppNetwork(address=(await self._ensured(app, slot)).address, subnet=home.subnet)
 
     async def _ensured(self, app: str, slot: int) -> AppNetwork:
-        name = network_name(app, slot)
+        name = self._names.network(app, slot)
         if there := await self._found(name):
             return there
         bridges, others = await self._interfaces()
         taken = [*others, *await self._taken()]
         # A bridge without a network was left by another engine, or it is the first that shows of a network which
         # somebody is just making, perhaps this one. If it is none of this name after a wait, it is passed over.
-        wanted = next(candidates(self._pool, app, taken, slot), None)
+        wanted = next(candidates(self._pool, name, taken, slot), None)
         if wanted and any(wanted.overlaps(b) for b in bridges) and (there := await self._appears(name)):
             return there
-        for subnet in candidates(self._pool, app, [*taken, *bridges], slot):
+        for subnet in candidates(self._pool, name, [*taken, *bridges], slot):
             if made := await self._create(app, slot, subnet) or await self._appears(name):
                 return made
         raise NoRoom(
@@ -109,9 +104,9 @@ class Networks:
 
     async def remove(self, app: str) -> None:
         """With its further addresses. Nothing there is fine. Raises `Conflict` while instances are on it."""
-        name = network_name(app)
+        name = self._names.network(app)
         await self._found(name)
-        mine = {"name": name, "label": f"{OWNER}={self._owner}"}
+        mine = {"name": name, "label": f"{OWNER}={self._names.owner}"}
         named = [each["Name"] for each in await self._engine.ask(lambda c: c.networks(filters=mine))]
         for each in sorted(n for n in named if n == name or n.startswith(f"{name}.")):
             await self._remove(each)
@@ -138,7 +133,7 @@ class Networks:
         found = await or_none(self._engine.ask(lambda c: c.inspect_network(name)))
         if found is None:
             return None
-        if (found["Labels"] or {}).get(OWNER) != self._owner:
+        if (found["Labels"] or {}).get(OWNER) != self._names.owner:
             raise SpecMismatch(
                 f"A network {name} exists that this node did not make",
                 hint=f"`docker network rm {name}`, or rename the app",
@@ -158,9 +153,9 @@ class Networks:
         """None when somebody else has the name or the subnet meanwhile."""
         made = AppNetwork(address=str(subnet[1]), subnet=str(subnet))
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=made.subnet, gateway=made.address)])
-        labels = {OWNER: self._owner, APP: app}
+        labels = {OWNER: self._names.owner, APP: app}
         options = _UNCHANGED if slot else None
-        name = network_name(app, slot)
+        name = self._names.network(app, slot)
         try:
             await self._engine.call(
                 lambda c: c.create_network(name, "bridge", options, ipam, labels=labels, check_duplicate=True)

@@ -31,7 +31,8 @@ from iarnet.providers.docker.errors import cannot_run, taken_port
 from iarnet.providers.docker.health import check
 from iarnet.providers.docker.images import EngineImages, Images
 from iarnet.providers.docker.meters import Meters
-from iarnet.providers.docker.network import Networks, network_name
+from iarnet.providers.docker.names import Names
+from iarnet.providers.docker.network import Networks
 from iarnet.providers.docker.ports import Ports
 from iarnet.providers.docker.probe import Prober
 from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance
@@ -71,6 +72,7 @@ class DockerProvider:
     ) -> None:
         self.info = info
         self._owner = owner
+        self._names = Names(owner)
         self._secrets = secrets
         self._publish_address = publish_address
         self._gateway = gateway
@@ -80,10 +82,10 @@ class DockerProvider:
         # Calls that mostly wait; among the others they would hold up what could go on.
         self._patient = Engine(connection, threads=_WAITING_THREADS)
         self._starts = asyncio.Semaphore(concurrency)
-        self._names: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._epochs = Epochs(self._engine, owner, info.id)
-        self._networks = Networks(self._engine, owner, network_pool)
-        self._volumes = Volumes(self._engine, owner)
+        self._networks = Networks(self._engine, self._names, network_pool)
+        self._volumes = Volumes(self._engine, self._names)
         self._ports = Ports(self._engine, publish_address)
         self._images = Images(self._patient)
         self._stopper = Stopper(self._patient, clock)
@@ -112,7 +114,7 @@ class DockerProvider:
 
     async def remove(self, name: str, epoch: int) -> None:
         async with self._lock(name):
-            found = await self._engine.container(name)
+            found = await self._container(name)
             if found is None:
                 return
             await self._epochs.admit(self._labels(name, found)[APP], epoch)
@@ -136,7 +138,7 @@ class DockerProvider:
             return instance(await self._found(name), self.info.id)
 
     async def inspect(self, name: str) -> Instance | None:
-        found = await self._engine.container(name)
+        found = await self._container(name)
         return instance(found, self.info.id) if found and self._is_ours(found) else None
 
     async def instances(self, owner: str, app: str | None = None) -> list[Instance]:
@@ -178,7 +180,7 @@ class DockerProvider:
 
     async def _adopt(self, spec: InstanceSpec) -> Instance | None:
         """None when there is nothing of this name, or nothing that can be started any more."""
-        found = await self._engine.container(spec.name)
+        found = await self._container(spec.name)
         if found is None:
             return None
         given = self._labels(spec.name, found)
@@ -208,13 +210,14 @@ class DockerProvider:
         body = container(
             spec,
             await self._env(spec),
-            network=network_name(spec.app),
+            names=self._names,
             addresses=addresses,
             publish_address=self._publish_address,
         )
         try:
+            name = self._names.container(spec.name)
             made = await self._engine.call(
-                lambda c: c.create_container_from_config(body, name=spec.name)  # type: ignore[no-untyped-call]
+                lambda c: c.create_container_from_config(body, name=name)  # type: ignore[no-untyped-call]
             )
         except Conflict:
             return await self._adopt_when_made(spec)
@@ -278,8 +281,11 @@ class DockerProvider:
             # Its removal is under way.
             await or_none(self._patient.ask(lambda c: c.wait(id, timeout=_REMOVAL_S, condition="removed")))
 
+    async def _container(self, name: str) -> dict[str, Any] | None:
+        return await self._engine.container(self._names.container(name))
+
     async def _found(self, name: str) -> dict[str, Any]:
-        found = await self._engine.container(name)
+        found = await self._container(name)
         if found is None or not self._is_ours(found):
             raise NotFound(f"There is no instance {name} on {self.info.id}", where=self.info.id)
         return found
@@ -287,9 +293,9 @@ class DockerProvider:
     def _labels(self, name: str, found: dict[str, Any]) -> dict[str, str]:
         if not self._is_ours(found):
             raise SpecMismatch(
-                f"A container {name} exists that this node did not make",
+                f"A container {self._names.container(name)} exists that this node did not make",
                 where=self.info.id,
-                hint=f"remove or rename it (`docker rm {name}`)",
+                hint=f"remove or rename it (`docker rm {self._names.container(name)}`)",
             )
         given: dict[str, str] = found["Config"]["Labels"]
         return given
@@ -316,8 +322,8 @@ class DockerProvider:
     def _companion(self) -> Companion | None:
         if self._base is None:
             return None
-        name = f"iarnet-gateway.{self._owner}.{self.info.id}"
+        name = self._names.companion(self.info.id)
         return Companion(self._patient, self._images, self._base, owner=self._owner, name=name)
 
     def _lock(self, name: str) -> asyncio.Lock:
-        return self._names.setdefault(name, asyncio.Lock())
+        return self._locks.setdefault(name, asyncio.Lock())

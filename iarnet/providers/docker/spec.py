@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from iarnet.models.instance import Instance, InstanceSpec, InstanceState, PortBinding
+from iarnet.providers.docker.names import Names
 
 OWNER = "iarnet.owner"
 APP = "iarnet.app"
@@ -48,16 +49,12 @@ def labels(spec: InstanceSpec) -> dict[str, str]:
     }
 
 
-def volume_name(app: str, component: str, volume: str) -> str:
-    return f"iarnet-{app}-{component}-{volume}"
-
-
 def volume_labels(owner: str, app: str, component: str) -> dict[str, str]:
     return {OWNER: owner, APP: app, COMPONENT: component}
 
 
 def container(
-    spec: InstanceSpec, env: dict[str, str], *, network: str, addresses: Mapping[int, str], publish_address: str
+    spec: InstanceSpec, env: dict[str, str], *, names: Names, addresses: Mapping[int, str], publish_address: str
 ) -> dict[str, Any]:
     """The body of `POST /containers/create`. What is not given stays the image's.
 
@@ -73,8 +70,8 @@ def container(
         "ExposedPorts": {_key(p): {} for p in spec.ports},
         "Labels": labels(spec),
         "StopTimeout": STOP_S,
-        "HostConfig": _host_config(spec, network, addresses, publish_address),
-        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": list(spec.aliases)}}},
+        "HostConfig": _host_config(spec, names, addresses, publish_address),
+        "NetworkingConfig": {"EndpointsConfig": {names.network(spec.app): {"Aliases": list(spec.aliases)}}},
     }
     return {key: value for key, value in body.items() if value is not None}
 
@@ -113,11 +110,11 @@ def gone(attributes: dict[str, str], provider_id: str, *, id: str, state: Instan
 
 
 def _host_config(
-    spec: InstanceSpec, network: str, addresses: Mapping[int, str], publish_address: str
+    spec: InstanceSpec, names: Names, addresses: Mapping[int, str], publish_address: str
 ) -> dict[str, Any]:
     memory = spec.resources.memory_bytes
     return {
-        "NetworkMode": network,
+        "NetworkMode": names.network(spec.app),
         "ExtraHosts": [f"{name}:{addresses[slot]}" for name, slot in spec.hosts.items()],
         "PortBindings": {
             _key(p): [{"HostIp": publish_address, "HostPort": str(p.host_port)}] for p in spec.ports if p.host_port
@@ -125,7 +122,7 @@ def _host_config(
         "Mounts": [
             {
                 "Type": "volume",
-                "Source": volume_name(spec.app, spec.component, v.name),
+                "Source": names.volume(spec.app, spec.component, v.name),
                 "Target": v.path,
                 "ReadOnly": v.read_only,
             }

@@ -8,19 +8,20 @@ import docker
 from iarnet.errors import Conflict, SpecMismatch
 from iarnet.models.instance import InstanceSpec
 from iarnet.providers.docker.engine import Engine, or_none
-from iarnet.providers.docker.spec import volume_labels, volume_name
+from iarnet.providers.docker.names import Names
+from iarnet.providers.docker.spec import volume_labels
 
 
 class Volumes:
-    def __init__(self, engine: Engine, owner: str) -> None:
+    def __init__(self, engine: Engine, names: Names) -> None:
         self._engine = engine
-        self._owner = owner
+        self._names = names
 
     async def ensure(self, spec: InstanceSpec) -> None:
         """Raises `SpecMismatch` when a volume of this name is not ours."""
         for volume in spec.volumes:
-            name = volume_name(spec.app, spec.component, volume.name)
-            labels = volume_labels(self._owner, spec.app, spec.component)
+            name = self._names.volume(spec.app, spec.component, volume.name)
+            labels = volume_labels(self._names.owner, spec.app, spec.component)
             # Returns the one that is there, with its own labels, when there is one.
             made = await self._engine.call(partial(_create, name=name, labels=labels))
             _refuse_foreign(name, made["Labels"], labels)
@@ -28,11 +29,11 @@ class Volumes:
     async def remove(self, app: str, volume: str) -> None:
         """`volume` is `{component}/{volume}`. Nothing there is fine."""
         component, _, short = volume.partition("/")
-        name = volume_name(app, component, short)
+        name = self._names.volume(app, component, short)
         found = await or_none(self._engine.ask(lambda c: c.inspect_volume(name)))
         if found is None:
             return
-        _refuse_foreign(name, found["Labels"], volume_labels(self._owner, app, component))
+        _refuse_foreign(name, found["Labels"], volume_labels(self._names.owner, app, component))
         try:
             await or_none(self._engine.call(lambda c: c.remove_volume(name)))
         except Conflict as e:

@@ -8,6 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analyzing import Analyzing
+from activities.placing import always
 from activities.planning import Planning
 from activities.ports import HostPorts
 from activities.recording import Recording
@@ -49,7 +50,7 @@ class World:
         self.store = store
         secrets = SealedSecrets(MemoryRows(), b"k" * 32)
         self.sources = GitSources(directory / "objects", allow_file=True)
-        self.registry = ProviderRegistry(node=OWNER, secrets=secrets)
+        self.registry = ProviderRegistry(node=OWNER, owner=OWNER, secrets=secrets)
         self.providers = {id: MemoryProvider(id, home=OWNER, owner=OWNER) for id in ("one", "two")}
         for provider in self.providers.values():
             self.registry.add(provider)
@@ -57,7 +58,7 @@ class World:
         revising = Revising(store, self.sources, secrets, lambda *_: "", apply_corrections, clock)
         ports = HostPorts(store.ledger, range(20_000, 20_010))
         self.planning = Planning(store, self.registry, ports, revising, OWNER, clock)
-        self.recording = Recording(store, OWNER, "localhost", clock, unnamed)
+        self.recording = Recording(store, always(OWNER), "localhost", clock, unnamed)
         self.run = ActivityEnvironment().run
 
     async def see(self, **statuses: ProviderStatus) -> None:

@@ -75,6 +75,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         secrets=SealedSecrets(MemoryRows(), b"k" * 32),
         token=TOKEN,
         node="here",
+        owner="here-1",
         namespace="iarnet",
         clock=clock,
         add_provider=refuse,

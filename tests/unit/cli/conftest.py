@@ -159,6 +159,7 @@ def _api(client: Client, store: Store):
             secrets=SealedSecrets(MemoryRows(), b"k" * 32),
             token=TOKEN,
             node="here",
+            owner="here-1",
             namespace="default",
             clock=lambda: datetime.now(UTC),
             add_provider=connected.add,

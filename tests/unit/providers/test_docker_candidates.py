@@ -26,7 +26,7 @@ def test_what_is_taken_is_passed_over_and_the_rest_stays_in_order() -> None:
 
 def test_a_network_without_instances_leaves_room_for_those_with_some() -> None:
     pool = "10.210.0.0/16"
-    found = [next(candidates(pool, str(app), [], slot)) for app in range(100) for slot in (1, 2)]
+    found = [next(candidates(pool, f"{app}.{slot}", [], slot)) for app in range(100) for slot in (1, 2)]
     assert {subnet.prefixlen for subnet in found} == {30}
     assert len(set(found)) > 150, "the order is the name's and the slot's"
     assert all(subnet.subnet_of(IPv4Network("10.210.240.0/20")) for subnet in found)

@@ -130,7 +130,9 @@ async def test_an_engine_elsewhere_has_none_without_the_image_or_where_none_is_w
 
 
 async def _elsewhere(url: str, base: Base | None = Base("debian"), **config: str) -> Capabilities:
-    registry = ProviderRegistry(node="node", secrets=NoSecrets(), docker=DockerOptions(companion=base))
+    registry = ProviderRegistry(
+        node="node", owner="node-1", secrets=NoSecrets(), docker=DockerOptions(companion=base)
+    )
     given = ProviderRegistration(id="far", name="Far", type="docker", url=url, config=config)
     provider = await registry.register(given)
     assert (await provider.check()).reachable
@@ -139,7 +141,9 @@ async def _elsewhere(url: str, base: Base | None = Base("debian"), **config: str
 
 
 async def _capabilities(url: str, *, gateway: bool) -> Capabilities:
-    registry = ProviderRegistry(node="node", secrets=NoSecrets(), docker=DockerOptions(gateway=gateway))
+    registry = ProviderRegistry(
+        node="node", owner="node-1", secrets=NoSecrets(), docker=DockerOptions(gateway=gateway)
+    )
     provider = await registry.find_docker([url])
     assert provider is not None
     await registry.aclose()
