@@ -50,6 +50,28 @@ def test_an_app_whose_instances_would_have_the_names_of_another_s_does_not_touch
     assert running.instances(first) == before
 
 
+def test_two_installations_share_an_engine_and_nothing_else(
+    running: NodeProcess, repositories: Path, tmp_path: Path, docker_url: str
+) -> None:
+    """As after a second clone, or a lost data directory: of the same node's name, with the same application."""
+    app = f"twin-{running.name}"
+    source = application(repositories / "twin", worker("web", volumes="{data: /data}"))
+    running.ok("deploy", source.url, "--name", app)
+    first = only(running, app, "web")
+    other = NodeProcess(tmp_path / "other", docker_url, name=running.name)
+    try:
+        other.up()
+        other.ok("deploy", source.url, "--name", app)
+        second = only(other, app, "web")
+        assert second != first
+        assert running.containers(app) == {"web": {first}}
+        other.ok("delete", app, "--yes", "--delete-data")
+    finally:
+        other.end()
+    assert running.containers(app) == {"web": {first}}
+    assert set(left(docker_url, app)) == {f"iarnet-{app}{what}" for what in ("", "-web-data", "-web-r1-0")}
+
+
 def test_one_app_does_not_reach_another(running: NodeProcess, repositories: Path, engine: docker.APIClient) -> None:
     ours, theirs = f"ours-{running.name}", f"theirs-{running.name}"
     running.ok("deploy", application(repositories / "a", server(publish="false"), worker("peer")).url, "--name", ours)
