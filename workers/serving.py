@@ -71,6 +71,6 @@ def _listen(address: Address) -> socket.socket:
         raise PortTaken(
             f"The API can't listen on {address}: {error.strerror}.",
             where="listen_addr",
-            hint="Stop what listens there, or start with --listen-addr :8084.",
+            hint="Stop what listens there, or choose another: IARNET_LISTEN_ADDR=:8084, or --listen-addr :8084.",
         ) from error
     return listener

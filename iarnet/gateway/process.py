@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import psutil
@@ -96,20 +97,27 @@ class Place:
 
 
 def place(directory: Path) -> Place:
-    """The sockets are in the directory itself, or, when its path is too long for them, in one derived from it.
+    """The sockets are in a folder in it, or, when that path is too long for them, in one derived from it.
 
     Raises `Missing` when somebody else holds that.
     """
     directory = directory.absolute()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-    sockets = directory
-    if len(os.fsencode(directory)) > _SOCKET_BYTES:
-        digest = sha256(os.fsencode(directory)).hexdigest()[:16]
+    sockets = directory / _mark(directory / "mark")
+    if len(os.fsencode(sockets)) > _SOCKET_BYTES:
+        digest = sha256(os.fsencode(sockets)).hexdigest()[:16]
         sockets = Path(tempfile.gettempdir()) / f"iarnet-{os.getuid()}-{digest}"
-        sockets.mkdir(mode=0o700, exist_ok=True)
-        _ours(sockets)
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    _ours(sockets)
     return Place(directory, sockets)
+
+
+def _mark(file: Path) -> str:
+    """Lost with the directory: an Envoy that outlives it goes on asking for its configuration at the old path."""
+    if not file.exists():
+        file.write_text(token_hex(3))
+    return file.read_text()
 
 
 async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_log: float = 0) -> Envoy:

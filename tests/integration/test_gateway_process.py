@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -81,6 +82,16 @@ async def test_only_we_may_use_its_sockets(where: Place) -> None:
     await process.start(where)
     assert where.admin.stat().st_mode & 0o077 == 0
     assert where.sockets.stat().st_mode & 0o077 == 0
+
+
+def test_an_envoy_whose_directory_was_lost_is_not_led_by_the_next_node(tmp_path: Path) -> None:
+    """It asks for its configuration at the old path for ever, and two that listen at the same addresses fail both."""
+    first = process.place(tmp_path / "gateway")
+    shutil.rmtree(first.directory)
+    second = process.place(tmp_path / "gateway")
+    assert second.directory == first.directory
+    assert second.ads != first.ads
+    assert process.place(tmp_path / "gateway") == second
 
 
 async def test_a_place_may_be_deeper_than_a_socket_can_be(tmp_path: Path) -> None:
