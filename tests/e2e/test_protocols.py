@@ -16,6 +16,7 @@ import pytest
 from activities.deploying import _DRAIN_S
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, component, described, worker
+from tests.e2e.engine import at
 from tests.e2e.harness import NodeProcess, until
 from tests.e2e.protocols.image import HERE, image
 from tests.e2e.protocols.server import TICK_S
@@ -125,7 +126,7 @@ def test_no_protocol_loses_a_request_when_its_server_is_replaced(
     running.ok("deploy", source.url, "--name", "protocols")
     (asking,) = (name for name in running.instances("protocols") if "-asks-" in name)
     with outside(running, tmp_path) as user:
-        clients = (Client(lambda: engine.logs(asking).decode()), user)
+        clients = (Client(lambda: engine.logs(at(engine, asking)).decode()), user)
         for client in clients:
             until(partial(client.has_heard, "one"), "all is heard of the first")
         source.write("iarnet.yaml", described(*components(picture, "two"))).commit()
