@@ -79,6 +79,8 @@ class Profile:
     dependencies: frozenset[str] = frozenset()
     recipe: str | None = None
     context: str = "."
+    port_env: str | None = None
+    """The setting that changes the port, for whoever gives it a value."""
     clues: tuple[Clue, ...] = ()
     warnings: tuple[Warning, ...] = ()
     runnable: bool = True

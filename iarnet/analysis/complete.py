@@ -1,17 +1,27 @@
 """Filling a draft from weaker sources: its Dockerfile, the program in its folder, the image it runs."""
 
+import re
 import shlex
+from posixpath import dirname
 from typing import Any
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Clue, Files, Profile
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import FRONT, component_name, unique
-from iarnet.analysis.roots import Recogniser, own_manifest
-from iarnet.analysis.structures.dockerfile import context_of, dockerfiles, home, read_facts, variant
+from iarnet.analysis.roots import Recogniser, is_manifest, own_manifest
+from iarnet.analysis.structures.dockerfile import (
+    base_image,
+    context_of,
+    dockerfiles,
+    home,
+    port_settings,
+    read_facts,
+    variant,
+)
 from iarnet.analysis.structures.quantities import program
 from iarnet.errors import InvalidComponent
-from iarnet.models.component import Build, Port
+from iarnet.models.component import Build, EnvVar, Port
 
 SERVED = ("ports", "health")
 """What only a program that serves has: one that shares a Dockerfile with it does not."""
@@ -82,12 +92,17 @@ def _from_code(
     started = _start(draft)
     facts, clues = _dockerfile_facts(files, build)
     if build and build.dockerfile:
+        _as_service(files, draft, build.dockerfile, build.target)
+    if build and build.dockerfile:
         draft.root = _code_root(files, draft.root, build.dockerfile)
-    profile = recognise(draft.root, started or facts.get("start_command"))
+    start = started or facts.get("start_command")
+    profile = recognise(draft.root, start) or recognise(_program_root(files, draft.root), start)
     quiet = draft.facts.get("kind") == "job" or bool(started and profile and profile.kind in ("worker", "job"))
     for name in facts:
         if not (name in SERVED and quiet) and not (name == "start_command" and started):
             draft.offer(name, facts[name], clues.get(name), "dockerfile")
+    if profile and build and build.dockerfile and "ports" not in facts:
+        _port_by_setting(files, draft, build.dockerfile, profile)
     if profile:
         _from_profile(findings, draft, profile)
     if "build" not in draft.facts:
@@ -100,10 +115,40 @@ def _from_code(
     _command(draft)
 
 
+def _port_by_setting(files: Files, draft: Draft, dockerfile: str, profile: Profile) -> None:
+    """The image itself tells the program where to listen."""
+    found = port_settings(files, dockerfile).get(profile.port_env or "")
+    if found:
+        clue = Clue("ports", f"{profile.port_env}={found[0]}", dockerfile, found[1])
+        draft.offer("ports", (Port(port=found[0]),), clue, "dockerfile")
+
+
+def _as_service(files: Files, draft: Draft, dockerfile: str, target: str | None) -> None:
+    """A database with something added to its image is still that database."""
+    base, settings = base_image(files, dockerfile, target)
+    draft.service = services.by_image(base) if base else None
+    if draft.service is None or own_manifest(files, draft.root or "."):
+        draft.service = None
+        return
+    for name, value in settings.items():
+        draft.set(name, value)
+    for name, fact in services.facts(draft.service, base, settings).items():
+        draft.offer(name, fact)
+    _speak_tcp(draft, draft.service)
+
+
 def _code_root(files: Files, root: str, dockerfile: str) -> str:
     """Where the whole repository is the context, the program is in the folder of its Dockerfile."""
     folder = home(dockerfile)
     return folder if root == "." and own_manifest(files, folder) else root
+
+
+def _program_root(files: Files, root: str) -> str:
+    """Where a Dockerfile stands above the only folder with a program, that is what it packs."""
+    if own_manifest(files, root):
+        return root
+    folders = {dirname(path) for path in files.paths(root, 3) if is_manifest(path)}
+    return folders.pop() if len(folders) == 1 else root
 
 
 def _own_dockerfile(files: Files, draft: Draft, dockerfile_of: dict[str, str]) -> None:
@@ -167,7 +212,7 @@ def _kind(draft: Draft, profile: Profile) -> str:
 
 def _workers(findings: Findings, draft: Draft, profile: Profile) -> None:
     """Further programs of the same folder. Declared processes (a Procfile) know better."""
-    if any(e.detector == "procfile" for e in draft.evidence):
+    if any(e.detector in ("procfile", "platforms") for e in draft.evidence):
         return
     for worker in profile.workers:
         suffix = "worker" if len(profile.workers) == 1 else component_name(worker.framework or worker.kind)
@@ -192,9 +237,24 @@ def _command(draft: Draft) -> None:
     if declared and _dockerfile(draft) and "command" not in draft.facts:
         draft.facts["command"] = program(draft.facts["start_command"], draft.name)
     draft.facts.setdefault("kind", _guess(draft))
+    _note_variables(draft)
 
 
-_DECLARING = ("iarnet.yaml", "procfile")
+_VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]{1,80})(:?-)?")
+
+
+def _note_variables(draft: Draft) -> None:
+    """What the start command itself takes from its settings."""
+    place = next((e for e in draft.evidence if e.fact.endswith(".start_command")), None)
+    for name, default in _VARIABLE.findall(str(draft.facts.get("start_command") or "")[:4_000]):
+        if name in ("PORT", "HOME", "PATH", "PWD", "JAVA_OPTS", "HOSTNAME") or name in draft.reads:
+            continue
+        draft.reads[name] = EnvVar(name=name, required=not default)
+        if place:
+            draft.witness(Clue(f"env.{name}", "", place.file, place.line), place.detector)
+
+
+_DECLARING = ("iarnet.yaml", "platforms", "procfile")
 
 
 def _guess(draft: Draft) -> str:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iarnet.analysis import services
-from iarnet.analysis.base import Files
+from iarnet.analysis import mentions, services
+from iarnet.analysis.base import Clue, Files
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import did_you_mean
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Evidence, Warning
+from iarnet.models.component import EnvVar
 from iarnet.models.edge import Condition, Edge, EdgeType
 
 FRONT_KINDS = ("web", "static")
@@ -21,7 +22,6 @@ _POINTER = re.compile(
     r"HOSTNAME|HOSTPORT|HOST|SERVICE_HOST|SERVICE_PORT|PORT)"
 )
 _SUFFIXES = ("-service", "-svc", "-server", "-api", "-base", "-internal", "-app", "-backend")
-_PROXY = r"(?:proxy_pass|grpc_pass|reverse_proxy|uwsgi_pass|fastcgi_pass|server)\s+(?:\w+://)?([A-Za-z0-9_-]+)(?:[:/;]|\s|$)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def connect(files: Files, findings: Findings) -> None:
     """Refines declared edges and adds the inferred ones; an inferred edge never closes a circle."""
     _check(findings)
     findings.edges = [_refined(findings, edge) for edge in findings.edges]
-    for edge, evidence in [*_drivers(findings), *_values(findings), *_proxies(files, findings), *_names(findings)]:
+    _note_proxy_settings(files, findings)
+    for edge, evidence in [*_drivers(findings), *_values(findings), *_mentions(files, findings), *_names(findings)]:
         _add(findings, edge, evidence)
 
 
@@ -179,20 +180,22 @@ def _values(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
                 yield _edge(findings, draft, target, f"{name} points to it", 0.95, "values")
 
 
-def _proxies(files: Files, findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+def _mentions(files: Files, findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    found = [(0.9, "proxy", mention) for mention in mentions.proxies(files, findings)]
+    found += [(0.8, "addresses", mention) for mention in mentions.addresses(files, findings)]
+    for confidence, detector, mention in found:
+        sure = confidence if mention.sure else 0.6
+        yield _edge(
+            findings, mention.source, mention.target, mention.text, sure, detector, mention.file, mention.line
+        )
+
+
+def _note_proxy_settings(files: Files, findings: Findings) -> None:
     for draft in findings.drafts:
-        if draft.root is None:
-            continue
-        for match in files.grep(_PROXY, draft.root, (".conf", ".template", "Caddyfile")):
-            target = findings.get(match.groups[0].lower())
-            if target and target is not draft and _owner(findings, match.path) is draft:
-                yield _edge(findings, draft, target, match.text.strip(), 0.9, "proxy", match.path, match.line)
-
-
-def _owner(findings: Findings, path: str) -> Draft | None:
-    """The component with the deepest folder that holds the file."""
-    holding = [d for d in findings.drafts if d.root and (d.root == "." or path.startswith(d.root + "/"))]
-    return max(holding, key=lambda d: len(d.root or ""), default=None)
+        for name, (file, line) in mentions.proxy_settings(files, draft).items():
+            if name not in draft.reads:
+                draft.reads[name] = EnvVar(name=name, required=True)
+                draft.witness(Clue(f"env.{name}", "", file, line), "proxy")
 
 
 def _names(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
@@ -225,10 +228,10 @@ _PARTS = {
 
 def _target(draft: Draft, wanted_name: str, findings: Findings) -> Draft | None:
     others = [d for d in findings.drafts if d is not draft and not d.service and d.facts.get("ports")]
-    for variants in ({wanted_name}, _variants(wanted_name)):
-        exact = [d for d in others if variants & ({d.name} if len(variants) == 1 else _variants(d.name))]
-        if exact:
-            return exact[0]
+    same = [d for d in others if d.name == wanted_name]
+    similar = [d for d in others if _variants(wanted_name) & _variants(d.name)]
+    if same or similar:
+        return (same or similar)[0]
     behind = [d for d in others if d.kind == "api"]
     generic = wanted_name in _BACK or wanted_name.removesuffix("-api") in _BACK
     return behind[0] if generic and len(behind) == 1 and draft.kind in ("web", "static") else None

@@ -12,18 +12,20 @@ from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.edges import connect
 from iarnet.analysis.files import TreeFiles
+from iarnet.analysis.proxying import add_proxies
 from iarnet.analysis.roots import Recogniser, discover
 from iarnet.analysis.settings import add_services, complete_credentials, inject
 from iarnet.analysis.structures.compose import Compose
 from iarnet.analysis.structures.dockerfile import Dockerfile
 from iarnet.analysis.structures.iarnet_yaml import IarnetYaml
+from iarnet.analysis.structures.platforms import Platforms
 from iarnet.analysis.structures.procfile import Procfile
 from iarnet.errors import InvalidComponent, NothingToRun
 from iarnet.models.analysis import Analysis, Warning
 from iarnet.models.component import Component
 from iarnet.sources.base import Tree
 
-STRUCTURES: tuple[StructureDetector, ...] = (IarnetYaml(), Compose(), Procfile(), Dockerfile())
+STRUCTURES: tuple[StructureDetector, ...] = (IarnetYaml(), Compose(), Platforms(), Procfile(), Dockerfile())
 MAX_COMPONENTS = 200
 MAX_EVIDENCE = 5_000
 MAX_WARNINGS = 500
@@ -46,6 +48,7 @@ def analyze(
         discover(files, recognise, structures, findings)
     _refuse_extremes(findings, ecosystems, structures)
     complete(files, recognise, findings)
+    add_proxies(files, findings)
     assume_ports(findings)
     add_services(findings)
     complete_credentials(findings)

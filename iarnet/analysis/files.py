@@ -34,6 +34,7 @@ class TreeFiles:
         self._budget = budget
         self._texts: dict[str, str | None] = {}
         self._searched: dict[str, str] = {}
+        self._listed: dict[tuple[str, int], list[str]] = {}
         self.exhausted = False
 
     @cached_property
@@ -52,16 +53,39 @@ class TreeFiles:
                 kept.append(path)
         return sorted(kept)
 
+    @cached_property
+    def _folders(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Files and folders directly in each folder: in a large tree most questions are about a few of them."""
+        found: dict[str, tuple[list[str], list[str]]] = {"": ([], [])}
+        for path in self._kept:
+            folder = path.rpartition("/")[0]
+            if folder not in found:
+                _open(folder, found)
+            found[folder][0].append(path)
+        return found
+
     def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
-        if root in ("", "."):
-            below, prefix = self._kept, ""
-        else:
-            prefix = root.rstrip("/") + "/"
-            first = bisect_left(self._kept, prefix)
-            below = self._kept[first : bisect_left(self._kept, prefix[:-1] + "0", first)]  # "0" follows "/"
+        root = "" if root == "." else root.rstrip("/")
         if depth is None:
-            return list(below)
-        return [path for path in below if path.count("/", len(prefix)) < depth]
+            return self._below(root)
+        if (root, depth) not in self._listed:
+            self._listed[root, depth] = self._within(root, depth)
+        return list(self._listed[root, depth])
+
+    def _below(self, root: str) -> list[str]:
+        if not root:
+            return list(self._kept)
+        first = bisect_left(self._kept, f"{root}/")
+        return self._kept[first : bisect_left(self._kept, f"{root}0", first)]  # "0" follows "/"
+
+    def _within(self, root: str, depth: int) -> list[str]:
+        found: list[str] = []
+        level = [root]
+        for _ in range(depth):
+            known = [self._folders[folder] for folder in level if folder in self._folders]
+            found += [path for files, _ in known for path in files]
+            level = [folder for _, folders in known for folder in folders]
+        return sorted(found)
 
     def exists(self, path: str) -> bool:
         return path in self._sizes
@@ -119,6 +143,17 @@ def decode(raw: bytes) -> str | None:
     else:
         text = raw.decode("utf-8-sig", errors="replace")
     return None if "\0" in text else text.replace("\r\n", "\n")
+
+
+def _open(folder: str, found: dict[str, tuple[list[str], list[str]]]) -> None:
+    """Note the folder, and those above it that are not known yet."""
+    new: list[str] = []
+    while folder not in found:
+        new.append(folder)
+        folder = folder.rpartition("/")[0]
+    for name in reversed(new):
+        found[name] = ([], [])
+        found[name.rpartition("/")[0]][1].append(name)
 
 
 def _kept(folder: str) -> bool:

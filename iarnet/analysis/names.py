@@ -13,6 +13,15 @@ def component_name(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "app"
 
 
+def folder_name(path: str) -> str:
+    """Of what is in a folder below the top: by its last part, unless that only says that there is code."""
+    parts = path.split("/")
+    return component_name(parts[-2] if len(parts) > 1 and parts[-1] in _INNER else parts[-1])
+
+
+_INNER = frozenset({"src", "source", "code"})
+
+
 def unique(name: str, taken: Iterable[str]) -> str:
     taken = set(taken)
     if name not in taken:

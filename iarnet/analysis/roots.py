@@ -1,7 +1,6 @@
 """Which folders hold a program of their own, where no file of a whole application says so."""
 
 import json
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,19 +9,23 @@ from pydantic import ValidationError
 from iarnet.analysis.base import Declared, Ecosystem, Files, Profile, StructureDetector
 from iarnet.analysis.declared import draft_of, edge_evidence
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.names import component_name, unique, words
+from iarnet.analysis.names import component_name, folder_name, unique, words
 from iarnet.errors import InvalidComponent
 
 DEPTH = 3
 MAX_FOLDERS = 300
 ASIDE = words(
     "example examples sample samples demo demos test tests spec specs e2e doc docs documentation fixtures benchmark "
-    "benchmarks bench scripts script tools hack contrib templates template static assets"
+    "benchmarks bench scripts script tools hack contrib templates template static assets seed seed-data load-test "
+    "loadtest load-gen load-generator loadgenerator genproto themes"
 )
 MANIFESTS = words(
     "package.json pyproject.toml requirements.txt Pipfile setup.py environment.yml manage.py go.mod Cargo.toml "
-    "pom.xml build.gradle build.gradle.kts composer.json Gemfile mix.exs deno.json deno.jsonc Procfile"
+    "pom.xml build.gradle build.gradle.kts composer.json Gemfile mix.exs deno.json deno.jsonc Procfile "
+    "CMakeLists.txt meson.build gleam.toml Package.swift build.zig shard.yml pubspec.yaml stack.yaml build.sbt "
+    "project.clj deps.edn"
 )
+PROJECTS = (".csproj", ".fsproj", ".vbproj")
 ORCHESTRATORS = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
 
@@ -61,7 +64,7 @@ class Recogniser:
 class _Folder:
     path: str
     dockerfiles: list[Declared] = field(default_factory=list)
-    processes: list[Declared] = field(default_factory=list)
+    processes: list[tuple[str, Declared]] = field(default_factory=list)
     profile: Profile | None = None
 
     @property
@@ -85,17 +88,27 @@ def discover(
 
 
 def own_manifest(files: Files, folder: str) -> bool:
-    return any(posixpath.basename(path) in MANIFESTS for path in files.paths(folder, depth=1))
+    return any(is_manifest(path) for path in files.paths(folder, depth=1))
+
+
+def is_manifest(path: str) -> bool:
+    return path.rpartition("/")[2] in MANIFESTS or path.endswith(PROJECTS)
 
 
 def _folders(files: Files) -> dict[str, _Folder]:
-    """Shallow ones first."""
-    found = {"."}
-    for folder in {path.rpartition("/")[0] for path in files.paths(depth=DEPTH + 1)} - {""}:
-        parts = folder.split("/")
-        found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+    """Shallow ones first; of too many, those with a manifest or a Dockerfile."""
+    found, telling = {"."}, {"."}
+    for path in files.paths(depth=DEPTH + 1):
+        folder = path.rpartition("/")[0] or "."
+        if folder not in found:
+            parts = folder.split("/")
+            found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+        if is_manifest(path) or "ockerfile" in path:
+            telling.add(folder)
+    if len(found) > MAX_FOLDERS:
+        found = set(sorted(found, key=lambda path: (path not in telling, path.count("/"), path))[:MAX_FOLDERS])
     ordered = sorted(found, key=lambda path: (path != ".", path.count("/"), path))
-    return {path: _Folder(path) for path in ordered[:MAX_FOLDERS]}
+    return {path: _Folder(path) for path in ordered}
 
 
 def _partial(
@@ -107,10 +120,20 @@ def _partial(
             continue
         for component in structure.components:
             folder = folders.setdefault(component.root or ".", _Folder(component.root or "."))
-            (folder.dockerfiles if "build" in component.facts else folder.processes).append(component)
+            if "build" in component.facts:
+                folder.dockerfiles.append(component)
+            else:
+                _process(folder, detector.name, component)
         findings.edges += structure.edges
         findings.evidence += [edge_evidence(clue, detector.name) for clue in structure.edge_clues]
         findings.warnings += structure.warnings
+
+
+def _process(folder: _Folder, detector: str, component: Declared) -> None:
+    """A process that two files declare is as the stronger one says; what has no name is the web process."""
+    names = {known.name or "web" for _, known in folder.processes}
+    if (component.name or "web") not in names:
+        folder.processes.append((detector, component))
 
 
 def _choose(files: Files, folders: dict[str, _Folder], recognise: Recogniser) -> list[_Folder]:
@@ -154,8 +177,9 @@ def _orchestrates(files: Files) -> bool:
 def _add(findings: Findings, folder: _Folder) -> None:
     if folder.processes:
         build = folder.dockerfiles[0].facts["build"] if folder.dockerfiles else None
-        for process in folder.processes:
-            draft = draft_of(process, "procfile")
+        for detector, process in folder.processes:
+            draft = draft_of(process, detector)
+            draft.name = draft.name or ("web" if len(folder.processes) > 1 else _name(folder))
             if build:
                 draft.facts["build"] = build
             _take(findings, draft)
@@ -185,6 +209,6 @@ def _renamed(fact: str, old: str, new: str) -> str:
 def _name(folder: _Folder) -> str:
     """A folder's own name; at the root of the tree, which has none, the kind of program."""
     if folder.path != ".":
-        return component_name(posixpath.basename(folder.path))
+        return folder_name(folder.path)
     kind = folder.profile.kind if folder.profile else "web"
     return {"static": "web", "job": "job", "worker": "worker", "api": "api"}.get(kind, "web")

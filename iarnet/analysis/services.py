@@ -49,7 +49,7 @@ SERVICES = (
             "psycopg2 psycopg2-binary psycopg psycopg-binary psycopg-c asyncpg pg8000 aiopg pg pg-promise postgres "
             "pg-native slonik @vercel/postgres github.com/lib/pq github.com/jackc/pgx gorm.io/driver/postgres "
             "github.com/go-pg/pg org.postgresql:postgresql postgresql r2dbc-postgresql quarkus-jdbc-postgresql "
-            "tokio-postgres npgsql postgrex"
+            "tokio-postgres npgsql npgsql.entityframeworkcore.postgresql postgrex ext-pgsql ext-pdo_pgsql"
         ),
         prefixes=f"POSTGRES|POSTGRESQL|PG|{_SQL}",
         own="POSTGRES|POSTGRESQL|PG",
@@ -67,7 +67,8 @@ SERVICES = (
         drivers=words(
             "mysql mysql2 mysqlclient pymysql aiomysql asyncmy mysql-connector-python mariadb "
             "github.com/go-sql-driver/mysql gorm.io/driver/mysql mysql-connector-java mysql-connector-j "
-            "mariadb-java-client quarkus-jdbc-mysql"
+            "mariadb-java-client quarkus-jdbc-mysql mysql-connector mysql.data mysqlconnector mysql_async myxql "
+            "pomelo.entityframeworkcore.mysql mysql.entityframeworkcore ext-mysqli ext-pdo_mysql trilogy"
         ),
         prefixes=f"MYSQL|MARIADB|{_SQL}",
         own="MYSQL|MARIADB",
@@ -80,14 +81,16 @@ SERVICES = (
         key="redis",
         kind="cache",
         image="redis:7",
-        images=("redis", "valkey", "redis-stack", "redis-stack-server", "keydb", "dragonfly"),
+        images=("redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"),
         port=6379,
         scheme="redis",
         drivers=words(
             "redis ioredis hiredis aioredis connect-redis django-redis rq bull bullmq bee-queue flask-redis arq "
             "@redis/client github.com/redis/go-redis github.com/go-redis/redis github.com/gomodule/redigo "
             "github.com/hibiken/asynq spring-boot-starter-data-redis spring-boot-starter-data-redis-reactive jedis "
-            "lettuce-core redisson quarkus-redis-client valkey iovalkey sidekiq celery[redis] fastapi-cache2[redis]"
+            "lettuce-core redisson quarkus-redis-client valkey iovalkey sidekiq celery[redis] fastapi-cache2[redis] "
+            "stackexchange.redis microsoft.extensions.caching.stackexchangeredis predis/predis ext-redis "
+            "redix exq laravel/horizon resque deadpool-redis"
         ),
         prefixes="REDIS|REDISCLOUD|VALKEY|CACHE|CELERY_BROKER|CELERY_RESULT|BROKER|SPRING_DATA_REDIS|SPRING_REDIS",
         own="REDIS|REDISCLOUD|VALKEY|SPRING_DATA_REDIS|SPRING_REDIS",
@@ -103,7 +106,10 @@ SERVICES = (
         scheme="amqp",
         drivers=words(
             "pika aio-pika amqplib amqp-connection-manager github.com/rabbitmq/amqp091-go github.com/streadway/amqp "
-            "spring-boot-starter-amqp spring-rabbit amqp-client bunny celery[rabbitmq] lapin"
+            "spring-boot-starter-amqp spring-rabbit amqp-client bunny celery[rabbitmq] lapin rabbitmq.client "
+            "masstransit.rabbitmq php-amqplib/php-amqplib ext-amqp broadway_rabbitmq sneakers "
+            "spring-cloud-starter-bus-amqp spring-cloud-starter-stream-rabbit spring-cloud-stream-binder-rabbit rhea "
+            "rabbitmq-amqp-js-client github.com/azure/go-amqp"
         ),
         prefixes="AMQP|RABBITMQ_DEFAULT|RABBITMQ|RABBIT|CLOUDAMQP|BROKER|CELERY_BROKER|SPRING_RABBITMQ",
         own="AMQP|RABBITMQ_DEFAULT|RABBITMQ|RABBIT|CLOUDAMQP|SPRING_RABBITMQ",
@@ -120,7 +126,8 @@ SERVICES = (
         scheme="mongodb",
         drivers=words(
             "pymongo motor mongoengine beanie mongodb mongoose go.mongodb.org/mongo-driver mongodb-driver-sync "
-            "spring-boot-starter-data-mongodb spring-boot-starter-data-mongodb-reactive quarkus-mongodb-client"
+            "spring-boot-starter-data-mongodb spring-boot-starter-data-mongodb-reactive quarkus-mongodb-client "
+            "mongodb.driver mongodb/mongodb mongodb/laravel-mongodb ext-mongodb mongoid mongo mongodb_driver"
         ),
         prefixes="MONGO|MONGODB|SPRING_DATA_MONGODB",
         own="MONGO|MONGODB|SPRING_DATA_MONGODB",
@@ -149,7 +156,10 @@ SERVICES = (
         images=("memcached",),
         port=11211,
         scheme="memcached",
-        drivers=words("pymemcache python-memcached pylibmc memjs memcached github.com/bradfitz/gomemcache"),
+        drivers=words(
+            "pymemcache python-memcached pylibmc memjs memcached github.com/bradfitz/gomemcache dalli "
+            "enyimmemcachedcore ext-memcached"
+        ),
         prefixes="MEMCACHED|MEMCACHE|MEMCACHIER",
         own="MEMCACHED|MEMCACHE|MEMCACHIER",
         conventional=("MEMCACHED_URL", "MEMCACHE_SERVERS"),

@@ -31,7 +31,7 @@ def complete_credentials(findings: Findings) -> None:
     """A declared database without a password gets a generated one, as its image refuses to start without."""
     for draft in findings.drafts:
         known = set(draft.env)
-        if draft.service is None or draft.inferred:
+        if draft.service is None or draft.inferred or not draft.facts.get("image"):
             continue
         if draft.service.key == "postgres" and not {"POSTGRES_HOST_AUTH_METHOD", "POSTGRES_PASSWORD_FILE"} & known:
             draft.set("POSTGRES_PASSWORD", "{secret}", f"{draft.name}/password")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from iarnet.analysis.document import document
 from iarnet.cli.arguments import Ref, Subdir, is_app
 from iarnet.cli.follow import follow
 from iarnet.cli.session import Session, session_of
@@ -38,7 +39,7 @@ def analyze(
     else:
         found = asyncio.run(_here(session, what, ref=ref, subdir=subdir, work_tree=work_tree))
     if session.show.json:
-        return session.show.document(found)
+        return session.show.document(document(found))
     return _print(session, found, explain)
 
 

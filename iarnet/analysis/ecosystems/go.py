@@ -34,6 +34,13 @@ _FRAMEWORKS = (
     ("github.com/go-chi/chi", "chi", 8080),
     ("github.com/gorilla/mux", "gorilla", 8080),
     ("github.com/beego/beego", "beego", 8080),
+    ("github.com/astaxie/beego", "beego", 8080),
+    ("github.com/valyala/fasthttp", "fasthttp", 8080),
+    ("github.com/kataras/iris", "iris", 8080),
+    ("github.com/go-kit/kit", "go-kit", 8080),
+    ("github.com/gobuffalo/buffalo", "buffalo", 3000),
+    ("github.com/zeromicro/go-zero", "go-zero", 8888),
+    ("github.com/revel/revel", "revel", 9000),
     ("google.golang.org/grpc", "grpc", 50051),
 )
 _MAIN_NAMES = ("server", "api", "web", "app", "main", "service", "http", "backend")
@@ -43,6 +50,12 @@ _TOOLS = re.compile(
 _WORKERS = re.compile(r"(?i)worker|consumer|scheduler|cron|daemon|agent|bot|processor|listener|subscriber")
 _LOOPS = re.compile(
     r"\bfor\s*\{|time\.NewTicker|\.Consume\(|\.Subscribe\(|asynq\.NewServer|select\s*\{\s*\}|ReadMessage\("
+)
+_CONFIGURED = re.compile(
+    r"^(?:httpport|http\.port)[ \t]{0,9}=[ \t]{0,9}(\d{2,5})\b"
+    r"|^server:[ \t]{0,9}\n(?:[ \t]{1,40}[^\n]{0,200}\n){0,6}?[ \t]{1,40}(?:port|addr|host):"
+    r"[ \t]{0,9}[\"']?(?:[\w.]{0,60}:)?(\d{2,5})\b",
+    re.MULTILINE,
 )
 _ASSETS = ("templates", "template", "static", "public", "web", "views", "assets", "migrations", "config", "configs",
            "html", "ui", "db", "locales", "i18n", "data", "certs", "www", "dist")  # fmt: skip
@@ -84,7 +97,7 @@ def _module_root(files: Files, root: str) -> str | None:
         if files.exists(join(folder, "go.mod")):
             return folder
         if folder in ("", "."):
-            return None
+            return root if files.exists(join(root, "main.go")) else None
         folder = dirname(folder) or "."
 
 
@@ -142,6 +155,7 @@ def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Note
     folders = module.reachable(main.folder)
     seen = read_code(module, folders)
     framework, usual = _framework(module, folders)
+    _note_configuration(files, module, seen)
     listen = opened(seen)
     kind = _kind(module, main, folders, seen, framework)
     port, protocol = _port(main, seen, listen, framework, usual) if kind in ("web", "api") else (None, "http")
@@ -164,9 +178,22 @@ def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Note
         dependencies=frozenset(module.dependencies),
         recipe=go_recipe(_build(files, module, main, context, port, given)),
         context=context,
+        port_env=listen.env if listen else None,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
     )
+
+
+def _note_configuration(files: Files, module: GoModule, seen: Seen) -> None:
+    """Beego's, Revel's and Viper's own files name the port."""
+    for name in ("conf/app.conf", "config.yaml", "config.yml", "config/config.yaml", "config/config.yml"):
+        path = join(module.root, name)
+        text = (files.text(path) or "")[:100_000]
+        found = _CONFIGURED.search(text)
+        digits = found and (found[1] or found[2])
+        if found and digits and int(digits) < 65536 and (seen.listens or name == "conf/app.conf"):
+            seen.listens.insert(0, Listen(path, text.count("\n", 0, found.end()) + 1, int(digits)))
+            return
 
 
 def _framework(module: GoModule, folders: list[str]) -> tuple[str | None, int]:
@@ -211,7 +238,7 @@ def _explain(
 ) -> None:
     file, text = next((p, t) for p, t in module.packages[main.folder].items() if "func main()" in t)
     line = line_of(text, "func main()")
-    notes.clue("language", "go", join(module.root, "go.mod"))
+    notes.clue("language", "go", file if module.made else join(module.root, "go.mod"))
     notes.clue("start_command", main.start, file, line, 0.9)
     if framework:
         notes.clue("framework", framework, file, line_of(text, "import"), 0.9)
@@ -245,6 +272,7 @@ def _build(
         start=main.start,
         folder=inside,
         locked=files.exists(join(module.root, "go.sum")),
+        made=module.made,
         vendored=files.exists(join(module.root, "vendor/modules.txt")),
         cgo=any(
             name.startswith(("github.com/mattn/go-sqlite3", "gorm.io/driver/sqlite")) for name in module.dependencies

@@ -20,7 +20,7 @@ _ASSIGNED_ENV = re.compile(
     r"\b(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)[ \t\r]*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*([^\s][^\n]{0,199})"
 )
 _GETENV = re.compile(
-    r"\b(\w{0,40}(?i:env)\w{0,40})\(\s*\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"
+    r"\b(\w{0,40}(?i:env)\w{0,40})\(\s*(?:&?[\w.]{1,60},\s{0,20})?\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"
 )
 _TAG = re.compile(r"`[^`\n]{0,300}\b(?:env|envconfig):\"([A-Z][A-Z0-9_]*)([^\"\n]{0,100})\"[^`\n]{0,300}`")
 _TAG_DEFAULT = re.compile(r"\b(?:envDefault|env-default|default):\"([^\"\n]*)\"")
@@ -41,7 +41,7 @@ _PAGES = re.compile(
 
 @dataclass
 class GoModule:
-    """`root` holds go.mod. `packages` maps a folder to the texts of its files, by path."""
+    """`root` holds go.mod. `packages` maps a folder to the texts of its files, by path; `made`: there is none."""
 
     root: str
     name: str
@@ -49,6 +49,7 @@ class GoModule:
     dependencies: set[str] = field(default_factory=set)
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
     above: int = 0
+    made: bool = False
 
     def mains(self) -> list[str]:
         """Folders of main packages, the shallowest first."""
@@ -80,7 +81,7 @@ def read_module(files: Files, root: str, notes: Notes) -> GoModule | None:
     path = join(root, "go.mod")
     text = files.text(path)
     if text is None:
-        return None
+        return _loose(files, root)
     name = re.search(r"^module\s+\"?([\w./~-]+)", text, re.MULTILINE)
     if name is None:
         notes.warn("broken-manifest", "go.mod names no module", path)
@@ -93,10 +94,23 @@ def read_module(files: Files, root: str, notes: Notes) -> GoModule | None:
         notes.clue("dependencies", found[1], path, text.count("\n", 0, found.start(1)) + 1)
     module.above = max((path.count("../") for path in re.findall(r"=>\s*((?:\.\./)+[\w./-]*)", text)), default=0)
     for file in sources(files, root, (".go",), ("go.mod",)):
-        source = files.text(file)
-        if source and len(source) <= CODE_LIMIT and "//go:build ignore" not in source[:2000]:
-            module.packages.setdefault(dirname(file) or ".", {})[file] = source
+        _read_file(files, module, file)
     return module
+
+
+def _loose(files: Files, root: str) -> GoModule | None:
+    """Sources directly in a folder that is no module; the build makes one."""
+    module = GoModule(root, "app", "", made=True)
+    for file in files.paths(root, 1):
+        if file.endswith(".go") and not file.endswith("_test.go"):
+            _read_file(files, module, file)
+    return module if module.mains() else None
+
+
+def _read_file(files: Files, module: GoModule, file: str) -> None:
+    source = files.text(file)
+    if source and len(source) <= CODE_LIMIT and "//go:build ignore" not in source[:2000]:
+        module.packages.setdefault(dirname(file) or ".", {})[file] = source
 
 
 def read_code(module: GoModule, folders: Iterable[str]) -> Seen:
@@ -169,7 +183,7 @@ def _listen(path: str, text: str, found: re.Match[str]) -> Listen | None:
     if (
         call == ".Run"
         and not expression.startswith(")")
-        and not re.match(r"\"|\w*(?i:addr|port)|os\.|fmt\.|\":\"|cfg|conf", expression)
+        and not re.match(r"\"|\w*(?i:addr|port|host\))|os\.|fmt\.|\":\"|cfg|conf", expression)
     ):
         return None  # `t.Run(name, func…)`, `cmd.Run()` and their kind
     if call == ".Run" and expression.startswith(")"):

@@ -7,6 +7,7 @@ from posixpath import basename
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.java_manifests import JavaProject, read_project
+from iarnet.analysis.ecosystems.java_servers import served
 from iarnet.analysis.ecosystems.manifests import join, line_of, matches, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
@@ -20,8 +21,8 @@ from iarnet.analysis.ecosystems.sightings import (
     settings,
 )
 from iarnet.analysis.ecosystems.sizes import size
-from iarnet.analysis.recipes.java import JavaBuild, java_recipe
-from iarnet.models.component import ComponentKind
+from iarnet.analysis.recipes.java import JavaBuild, java_recipe, war_recipe
+from iarnet.models.component import ComponentKind, Port
 
 _FRAMEWORKS = (
     ("spring-boot", "org.springframework.boot", 8080),
@@ -44,11 +45,12 @@ _CONSUMERS = (
     "kafka-clients",
     "amqp-client",
 )
-_PORT_KEYS = r"(?:server\.port|quarkus\.http\.port|micronaut\.server\.port)"
+_PORT_KEYS = r"(?:server\.(?:http\.)?port|quarkus\.http\.port|micronaut\.server\.port)"
 _PROPERTY_PORT = re.compile(rf"^[ \t]*{_PORT_KEYS}[ \t]*[=:][ \t]*([^\n]{{1,200}})", re.MULTILINE)
 _YAML_PORT = re.compile(
     r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t][^\n]*\n){0,6}?[ \t]{1,40}port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
 )
+_VERTX_PORT = re.compile(r"\"(?:http\.)?(?:server\.)?port\"\s{0,20}:\s{0,20}(\d{2,5})\b")
 _PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^}\n]{0,300}))?\}")
 _GETENV = re.compile(
     r"getenv(?:\(\s*\"(\w+)\"\s*\)|\(\)\s*\.\s*(?:get|getOrDefault)\(\s*\"(\w+)\"(?:\s*,\s*\"([^\"\n]{0,300})\")?)"
@@ -86,6 +88,8 @@ class Java:
             return None
         framework, usual = _framework(project)
         seen, entry = _read_code(files, root)
+        if project.war and entry is None and project.main_class is None and not project.modules:
+            return _archive(files, project, framework, seen, start, notes)
         if not _runs(project, framework, entry):
             return _library(files, project, framework, notes)
         kind = _kind(project, framework, seen)
@@ -113,7 +117,40 @@ def _runs(project: JavaProject, framework: str | None, entry: _Entry | None) -> 
     """The parent of several modules only builds them."""
     if project.modules:
         return False
-    return entry is not None or project.main_class is not None or framework == "quarkus"
+    launched = framework == "quarkus" or "vertx-maven-plugin" in project.plugins
+    return entry is not None or project.main_class is not None or launched
+
+
+def _archive(
+    files: Files, project: JavaProject, framework: str | None, seen: Seen, start: str | None, notes: Notes
+) -> Profile:
+    """What a server runs: without code of its own that would say so, a page."""
+    at = served(files, project)
+    moved = at.ports[0] != at.server.port and at.server.option
+    command = start or at.server.start + (at.server.option.format(port=at.ports[0]) if moved else "")
+    folder = "." if project.root == project.context else project.root.removeprefix(join(project.context, ""))
+    build = JavaBuild(project.version, project.tool, command, folder, "war", project.wrapper, at.ports[0])
+    inside = at.file.removeprefix(join(project.context, "")) if at.file.endswith(".xml") else None
+    notes.clue("language", "java", project.manifest)
+    notes.clue("framework", framework or at.server.name, project.manifest)
+    notes.clue("start_command", command, project.manifest, line_of(files.text(project.manifest), "war"), 0.7)
+    notes.clue("ports", "/".join(str(port) for port in at.ports), at.file, at.line, 0.9 if at.line else 0.6)
+    return Profile(
+        root=project.root,
+        language=_language(files, project.root),
+        framework=framework or at.server.name,
+        kind="web",
+        start_command=command,
+        ports=tuple(Port(port=port) for port in at.ports),
+        env=settings(seen.env, notes),
+        health=health_check(seen, at.ports[0]),
+        resources=size(framework or "java", language="java"),
+        dependencies=frozenset(project.dependencies),
+        recipe=war_recipe(build, at.server, inside if inside and inside.endswith("server.xml") else None),
+        context=project.context,
+        clues=tuple(notes.clues),
+        warnings=tuple(notes.warnings),
+    )
 
 
 def _library(files: Files, project: JavaProject, framework: str | None, notes: Notes) -> Profile:
@@ -147,6 +184,8 @@ def _read_code(files: Files, root: str) -> tuple[Seen, _Entry | None]:
             entries.append(_Entry(qualified, path, text.count("\n", 0, found.start()) + 1))
     for name in ("application.properties", "application.yml", "application.yaml", "application-prod.yml"):
         _note_configuration(files, join(root, f"src/main/resources/{name}"), seen)
+    for path in files.paths(join(root, "src/main/conf"), 1):
+        _note_vertx(path, files.text(path) or "", seen)
     return seen, min(entries, key=lambda e: (e.file.count("/"), e.file), default=None)
 
 
@@ -192,6 +231,13 @@ def _note_configuration(files: Files, path: str, seen: Seen) -> None:
         port = int(digits[1]) if digits and 0 < int(digits[1]) < 65536 else None
         line = text.count("\n", 0, said.start(1)) + 1
         seen.listens.insert(0, Listen(path, line, port, setting[1] if setting else None))
+
+
+def _note_vertx(path: str, text: str, seen: Seen) -> None:
+    """What `config().getInteger("http.port")` finds."""
+    found = _VERTX_PORT.search(text[:100_000])
+    if found and path.endswith(".json") and 0 < int(found[1]) < 65536:
+        seen.listens.insert(0, Listen(path, text.count("\n", 0, found.start()) + 1, int(found[1])))
 
 
 def _kind(project: JavaProject, framework: str | None, seen: Seen) -> ComponentKind:
@@ -248,6 +294,7 @@ def _profile(
         dependencies=frozenset(project.dependencies),
         recipe=java_recipe(build),
         context=project.context,
+        port_env=listen.env if listen else None,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
     )
@@ -266,6 +313,7 @@ def _build(
 ) -> JavaBuild:
     layout = "quarkus" if framework == "quarkus" else "jar" if project.executable else "classes"
     main = project.main_class or (entry.name if entry else "")
+    main = main or ("io.vertx.core.Launcher" if framework == "vertx" else "")
     usual = {"quarkus": "java -jar quarkus-run.jar", "jar": "java -jar app.jar"}.get(
         layout, f"java -cp 'app.jar:lib/*' {main}"
     )

@@ -44,6 +44,7 @@ class JavaProject:
     main_class: str | None = None
     wrapper: bool = False
     executable: bool = False
+    war: bool = False
 
 
 def read_project(files: Files, root: str, notes: Notes) -> JavaProject | None:
@@ -67,6 +68,7 @@ def _read_pom(files: Files, root: str, notes: Notes) -> JavaProject:
         project.plugins |= {_text(element, "artifactId"), f"group:{_text(element, 'groupId')}"}
     project.modules = tuple(e.text.strip() for e in _all(document, "modules/module") if e.text)
     project.version = _maven_version(documents)
+    project.war = _text(document, "packaging") == "war"
     found = (
         _text(d, f"properties/{name}")
         for d in documents
@@ -82,7 +84,8 @@ def _read_pom(files: Files, root: str, notes: Notes) -> JavaProject:
         None,
     )
     project.executable = bool(
-        project.plugins & {"maven-shade-plugin", "maven-assembly-plugin", "spring-boot-maven-plugin"}
+        project.plugins
+        & {"maven-shade-plugin", "maven-assembly-plugin", "spring-boot-maven-plugin", "vertx-maven-plugin"}
     )
     return project
 
@@ -149,6 +152,7 @@ def _read_gradle(files: Files, root: str, name: str, notes: Notes) -> JavaProjec
     project.main_class = main[1] if main else None
     project.wrapper = files.exists(join(context, "gradlew"))
     project.modules = ("declared",) if root == context and not project.plugins and _includes(files, root) else ()
+    project.war = "war" in project.plugins
     project.executable = bool(
         project.plugins & {"org.springframework.boot", "com.github.johnrengelman.shadow", "com.gradleup.shadow"}
     )

@@ -9,6 +9,7 @@ from posixpath import basename, dirname
 from typing import Any
 from xml.etree import ElementTree
 
+from iarnet.analysis import jsonc
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.notes import Notes
 
@@ -16,7 +17,6 @@ MANIFEST_LIMIT = 300_000  # characters; lock files are larger, and are never par
 DOTS_LIMIT = 100  # of a line outside quotes: tomllib's memory grows with the square of a dotted key
 SOURCE_LIMIT = 400
 MATCH_LIMIT = 200
-SOURCE_DEPTH = 12
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"(?!\s*\.)|'[^'\n]*'(?!\s*\.)")
 _TEST_FOLDERS = frozenset(
@@ -40,8 +40,8 @@ def read_toml(files: Files, path: str, notes: Notes) -> dict[str, Any]:
 
 
 def read_json(files: Files, path: str, notes: Notes) -> dict[str, Any]:
-    """The object in the file; anything else at the top level is noted as broken."""
-    return _read(files, path, notes, json.loads)
+    """The object in the file, JSON5 where its name says so; anything else at the top level is noted as broken."""
+    return _read(files, path, notes, jsonc.loads if path.endswith(("5", "c")) else json.loads)
 
 
 def read_xml(files: Files, path: str, notes: Notes) -> ElementTree.Element | None:
@@ -65,11 +65,11 @@ def line_of(text: str | None, needle: str) -> int | None:
 def sources(files: Files, root: str, suffixes: tuple[str, ...], borders: Iterable[str]) -> list[str]:
     """Source files of the program in `root`, the nearest first: no tests, and nothing below a folder that has a
     manifest of its own (a file named in `borders`)."""
-    below = files.paths(root, SOURCE_DEPTH)
-    edges = frozenset(borders)
-    foreign = {dirname(path) for path in below if basename(path) in edges} - {"" if root == "." else root}
-    own = [path for path in below if path.endswith(suffixes) and _belongs(path, root, foreign)]
-    return sorted(own, key=lambda path: (path.count("/"), path))[:SOURCE_LIMIT]
+    below = files.paths(root, None)
+    edges = tuple(f"/{name}" for name in borders)
+    foreign = {dirname(path) for path in below if path.endswith(edges)} - {"" if root == "." else root}
+    near = sorted((path for path in below if path.endswith(suffixes)), key=lambda path: (path.count("/"), path))
+    return list(islice((path for path in near if _belongs(path, root, foreign)), SOURCE_LIMIT))
 
 
 def matches(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

@@ -1,15 +1,16 @@
 """JavaScript and TypeScript on Node: npm, pnpm, yarn, bun; page frameworks, servers, workers."""
 
 import re
+from dataclasses import replace
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, line_of, table, text_at
 from iarnet.analysis.ecosystems.node_code import read_code
-from iarnet.analysis.ecosystems.node_frameworks import Framework, detect
+from iarnet.analysis.ecosystems.node_frameworks import Framework, declared_port, detect
 from iarnet.analysis.ecosystems.node_manifests import NodeProject, read_project
+from iarnet.analysis.ecosystems.node_program import Program
 from iarnet.analysis.ecosystems.node_programs import (
-    Program,
     declared_program,
     find_program,
     resolved,
@@ -85,7 +86,8 @@ def _profile(
 ) -> Profile:
     served = program.delivery.output is not None
     listen = opened(seen)
-    port, protocol = (static.PORT, "http") if served else _port(framework, program, seen)
+    own = declared_port(files, project) if framework and framework.pages else None
+    port, protocol = (own or static.PORT, "http") if served else _port(framework, program, seen, own)
     kind: ComponentKind = "static" if served else _kind(framework, seen, program, port)
     if kind in ("worker", "job"):
         port = None
@@ -105,18 +107,20 @@ def _profile(
         dependencies=frozenset(project.dependencies),
         recipe=node_recipe(_build(files, project, framework, seen, program, port, given)),
         context=project.context,
+        port_env=listen.env if listen and not served else None,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
     )
 
 
-def _port(framework: Framework | None, program: Program, seen: Seen) -> tuple[int | None, Protocol]:
+def _port(framework: Framework | None, program: Program, seen: Seen, own: int | None) -> tuple[int | None, Protocol]:
+    """`own`: what the project says elsewhere, which a server that obeys a setting is told."""
     if port := commands.port_in(program.run) or program.delivery.port:
         return port, "http"
     listen = opened(seen)
     if listen and not (framework and framework.pages and framework.name != "vite" and not program.script):
         return listen.port or (framework.port if framework else 3000), listen.protocol
-    return (framework.port if framework else None), "http"
+    return ((own if framework.honours else None) or framework.port if framework else None), "http"
 
 
 def _kind(framework: Framework | None, seen: Seen, program: Program, port: int | None) -> ComponentKind:
@@ -222,7 +226,8 @@ def _build(
         script=_build_script(project, framework),
         turbo=project.turbo,
         output=program.delivery.output,
-        site=program.delivery.site or Site(),
+        site=replace(program.delivery.site or Site(), port=port or static.PORT),
+        settings=program.delivery.settings,
         prune=program.delivery.output is None and has_manifest and not _needs_development(project, first),
         manager_at_run=any(re.search(rf"\b{name}\b", program.run) for name in managers if name != "npm"),
         system=("openssl",) if "@prisma/client" in project.everything or "prisma" in project.everything else (),
@@ -234,7 +239,9 @@ def _build(
 
 
 def _build_script(project: NodeProject, framework: Framework | None) -> str | None:
-    script = next((name for name in ("build", "build:prod", "build:production") if name in project.scripts), None)
+    script = next(
+        (name for name in ("build", "build:prod", "build:production", "build-prod") if name in project.scripts), None
+    )
     return script if script or framework is None or not framework.pages else None
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from iarnet.analysis.base import Files
+from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, read_json, table, text_at
 from iarnet.analysis.ecosystems.node_manifests import NodeProject
 from iarnet.analysis.ecosystems.notes import Notes
@@ -32,15 +33,21 @@ class Delivery:
     start: str | None = None
     port: int | None = None
     warning: str | None = None
+    adds: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    """Of the build, as `NAME=value`."""
 
 
 _PORT = (("PORT", "{port}"),)
 _HOST_PORT = (("HOST", "0.0.0.0"), *_PORT)
 
+_TANSTACK = ("@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start")
+
 # Those that build pages first: many of their projects hold a server library, too.
 FRAMEWORKS = (
     Framework("next", ("next",), pages=True, honours=(("HOSTNAME", "0.0.0.0"), *_PORT)),
     Framework("nuxt", ("nuxt", "nuxt3", "nuxt-edge"), pages=True, honours=_HOST_PORT),
+    Framework("tanstack-start", _TANSTACK, pages=True, honours=_HOST_PORT),
     Framework("remix", ("@remix-run/react", "@remix-run/node", "@react-router/dev"), pages=True, honours=_PORT),
     Framework("sveltekit", ("@sveltejs/kit",), pages=True, honours=_HOST_PORT),
     Framework("astro", ("astro",), port=4321, pages=True, honours=_HOST_PORT),
@@ -48,29 +55,47 @@ FRAMEWORKS = (
     Framework("docusaurus", ("@docusaurus/core",), pages=True),
     Framework("vitepress", ("vitepress",), pages=True),
     Framework("eleventy", ("@11ty/eleventy",), pages=True),
+    Framework("expo", ("expo",), pages=True),
+    Framework("solid-start", ("@solidjs/start", "solid-start"), pages=True, honours=_HOST_PORT),
+    Framework("ember", ("ember-cli",), port=4200, pages=True),
+    Framework("vuepress", ("vuepress",), pages=True),
+    Framework("hexo", ("hexo",), port=4000, pages=True),
+    Framework("stencil", ("@stencil/core",), port=3333, pages=True),
+    Framework("umi", ("umi", "@umijs/max"), pages=True),
+    Framework("preact", ("preact-cli", "wmr"), pages=True),
+    Framework("brunch", ("brunch",), port=3333, pages=True),
+    Framework("sanity", ("sanity",), port=3333, pages=True),
     Framework("angular", ("@angular/core",), port=4000, pages=True, honours=_PORT),
     Framework("create-react-app", ("react-scripts",), pages=True),
     Framework("vue-cli", ("@vue/cli-service",), pages=True),
     Framework("nest", ("@nestjs/core",)),
     Framework("fastify", ("fastify",)),
     Framework("hono", ("hono",)),
+    Framework("nitro", ("nitropack", "nitro"), pages=True, honours=_HOST_PORT),
     Framework("koa", ("koa",)),
     Framework("hapi", ("@hapi/hapi",)),
     Framework("express", ("express",)),
     Framework("apollo", ("@apollo/server", "apollo-server"), port=4000),
     Framework("vite", ("vite",), pages=True),
+    Framework("parcel", ("parcel", "parcel-bundler"), port=1234, pages=True),
+    Framework("webpack", ("webpack-dev-server",), pages=True),
 )
+BUNDLERS = ("vite", "parcel", "webpack")
+"""Which may as well build a part of a server."""
 SERVERS = ("nest", "fastify", "hono", "koa", "hapi", "express", "apollo")
 _DEVELOPMENT = re.compile(
     r"^(?:vite|next dev|nuxt dev|nuxi dev|astro dev|ng serve|react-scripts start|vue-cli-service serve|gatsby develop"
-    r"|docusaurus start|vitepress dev|webpack(?:-dev-server| serve)|parcel|nest start|remix dev|remix vite:dev"
+    r"|docusaurus start|vitepress dev|webpack(?:-dev-server| serve)"
+    r"|expo start|ember (?:s|serve|server)|hexo server|vuepress dev|stencil build|umi dev|max dev|brunch watch"
+    r"|wmr|preact watch|vinxi (?:dev|start)|nitro(?:pack)? dev|sanity (?:dev|start)"
+    r"|parcel|nest start|remix dev|remix vite:dev"
     r"|svelte-kit dev|react-router dev|vite dev|npm run dev|yarn dev|pnpm (?:run )?dev|eleventy"
     r"|npx @11ty/eleventy)\b(?! preview)"
 )
 
 
 def detect(project: NodeProject) -> Framework | None:
-    found = [framework for framework in FRAMEWORKS if project.everything & set(framework.markers)]
+    found = [f for f in FRAMEWORKS if project.everything & set(f.markers) and _makes_pages(f, project)]
     server = next((f for f in found if f.name in SERVERS), None)
     if (found and found[0].name == "vite") or not server:
         return found[0] if found else None
@@ -82,6 +107,13 @@ def detect(project: NodeProject) -> Framework | None:
     )
 
 
+def _makes_pages(framework: Framework, project: NodeProject) -> bool:
+    """Expo makes programs for telephones unless it is told otherwise, webpack anything."""
+    if framework.name == "expo":
+        return any("expo export" in script for script in project.scripts.values())
+    return framework.name not in ("webpack", "parcel") or (is_development(project) and "start" in project.scripts)
+
+
 def is_development(project: NodeProject) -> bool:
     """The `start` script starts a server for developers, or there is none."""
     start = project.scripts.get("start", "")
@@ -90,7 +122,7 @@ def is_development(project: NodeProject) -> bool:
 
 def delivery(files: Files, project: NodeProject, framework: Framework) -> Delivery:
     """What the framework's own conventions and configuration say; empty for a server with a start script."""
-    config = _config(files, project.root)
+    config = config_of(files, project.root)
     if convention := _CONVENTIONS.get(framework.name):
         return convention(project, config)
     if framework.name == "angular":
@@ -98,9 +130,9 @@ def delivery(files: Files, project: NodeProject, framework: Framework) -> Delive
     if framework.name == "vite":
         found = re.search(r"outDir\s*:\s*[\"']\.?/?([\w./-]+)[\"']", config)
         return Delivery(output=(found[1] if found else "dist"), site=SPA)
-    if framework.name == "vitepress":
-        folder = "docs/" if files.paths(join(project.root, "docs"), 1) else ""
-        return Delivery(output=f"{folder}.vitepress/dist", site=Site())
+    if framework.name in ("vitepress", "vuepress"):
+        folder = next((f"{name}/" for name in ("docs", "src") if files.paths(join(project.root, name), 1)), "")
+        return Delivery(output=f"{folder}.{framework.name}/dist", site=Site())
     output, site = _OUTPUTS.get(framework.name, (None, None))
     return Delivery(output=output, site=site)
 
@@ -111,10 +143,41 @@ _OUTPUTS = {
     "eleventy": ("_site", Site()),
     "create-react-app": ("build", SPA),
     "vue-cli": ("dist", SPA),
+    "expo": ("dist", SPA),
+    "webpack": ("dist", SPA),
+    "parcel": ("dist", SPA),
+    "ember": ("dist", SPA),
+    "hexo": ("public", Site()),
+    "stencil": ("www", SPA),
+    "umi": ("dist", SPA),
+    "preact": ("build", SPA),
+    "brunch": ("public", SPA),
+    "sanity": ("dist", SPA),
 }
 
 
-def _config(files: Files, root: str) -> str:
+def declared_port(files: Files, project: NodeProject) -> int | None:
+    """What the project's scripts, settings and configuration say for its developers: people know it by that port."""
+    scripts = (project.scripts.get(name, "") for name in ("start", "serve", "preview", "dev"))
+    said = [commands.port_in(script) for script in scripts]
+    said += [_port_at(_ENV_PORT, files.text(join(project.root, name))) for name in (".env", ".env.production")]
+    said.append(_port_at(_CONFIG_PORT, config_of(files, project.root)))
+    said.append(_port_at(_JSON_PORT, files.text(join(project.root, "angular.json"))))
+    return next((port for port in said if port and port >= UNPRIVILEGED), None)
+
+
+UNPRIVILEGED = 1024
+_ENV_PORT = re.compile(r"^PORT[ \t]*=[ \t]*[\"']?(\d{2,5})\b", re.MULTILINE)
+_CONFIG_PORT = re.compile(r"\b(?:dev)?[sS]erver\s{0,9}:\s{0,9}\{[^{}]{0,400}?\bport\s{0,9}:\s{0,9}(\d{2,5})\b")
+_JSON_PORT = re.compile(r"\"serve\"[^{]{0,40}\{[^{}]{0,400}\{[^{}]{0,400}?\"port\":\s{0,9}(\d{2,5})\b")
+
+
+def _port_at(expression: re.Pattern[str], text: str | None) -> int | None:
+    found = expression.search((text or "")[:200_000])
+    return int(found[1]) if found and int(found[1]) < 65536 else None
+
+
+def config_of(files: Files, root: str) -> str:
     """The text of all `*.config.*` files of the folder."""
     texts = [files.text(path) or "" for path in files.paths(root, 1) if re.search(r"\.config\.[cm]?[jt]s$", path)]
     return "\n".join(texts)[:200_000]
@@ -145,10 +208,24 @@ def _sveltekit(project: NodeProject, config: str) -> Delivery:
         return Delivery(output="build", site=Site(f"/{fallback[1]}" if fallback else None))
     if "adapter-node" in config:
         return Delivery(start="node build")
+    if "adapter-auto" in config or "adapter-auto" in " ".join(project.everything):
+        # It asks its surroundings which adapter to use; this is what it takes for Node's own.
+        return Delivery(start="node build", settings=("GCP_BUILDPACKS=1",))
     message = (
         "this SvelteKit adapter makes nothing that runs by itself, so vite's preview serves it; adapter-node would do"
     )
     return Delivery(start="vite preview --host 0.0.0.0 --port 4173", port=4173, warning=message)
+
+
+def _nitro(project: NodeProject, config: str) -> Delivery:
+    return Delivery(start="node .output/server/index.mjs")
+
+
+def _tanstack(project: NodeProject, config: str) -> Delivery:
+    """With Nitro a server of its own, without it a handler for which one is needed."""
+    if "nitro" in config or "nitro" in project.everything or "vinxi" in project.everything:
+        return Delivery(start="node .output/server/index.mjs")
+    return Delivery(start="srvx --prod -s ../client dist/server/server.js", adds=("srvx",))
 
 
 def _astro(project: NodeProject, config: str) -> Delivery:
@@ -157,7 +234,8 @@ def _astro(project: NodeProject, config: str) -> Delivery:
     return Delivery(output="dist", site=Site())
 
 
-_CONVENTIONS = {"next": _next, "nuxt": _nuxt, "remix": _remix, "sveltekit": _sveltekit, "astro": _astro}
+_CONVENTIONS = {"next": _next, "nuxt": _nuxt, "remix": _remix, "sveltekit": _sveltekit, "astro": _astro,
+                "tanstack-start": _tanstack, "solid-start": _nitro, "nitro": _nitro}  # fmt: skip
 
 
 def _angular(files: Files, project: NodeProject) -> Delivery:

@@ -12,6 +12,8 @@ from iarnet.analysis.ecosystems.notes import Notes
 
 VERSIONS = (18, 20, 22, 24)
 DEFAULT_VERSION = 22
+MANIFESTS = ("package.json", "package.json5")
+"""pnpm reads the second one, too (https://pnpm.io/package_json)."""
 
 _LOCKS = (
     ("pnpm", "pnpm-lock.yaml"),
@@ -43,10 +45,11 @@ class NodeProject:
     manifests: tuple[str, ...] = ()
     early: bool = False
     turbo: bool = False
+    manifest: str = "package.json"
 
     @property
     def path(self) -> str:
-        return join(self.root, "package.json")
+        return join(self.root, self.manifest)
 
     @property
     def everything(self) -> set[str]:
@@ -55,12 +58,12 @@ class NodeProject:
 
 def read_project(files: Files, root: str, notes: Notes) -> NodeProject | None:
     """None without a `package.json` in `root`; an unreadable one counts as empty."""
-    path = join(root, "package.json")
-    if not files.exists(path):
+    name = next((name for name in MANIFESTS if files.exists(join(root, name))), None)
+    if name is None:
         return None
-    package = read_json(files, path, notes)
+    package = read_json(files, join(root, name), notes)
     context = _workspace(files, root) or root
-    project = NodeProject(root, context, package)
+    project = NodeProject(root, context, package, manifest=name)
     project.dependencies = {str(name) for name in table(package, "dependencies")}
     project.development = {str(name) for name in table(package, "devDependencies")}
     project.scripts = {name: text for name, text in table(package, "scripts").items() if isinstance(text, str)}
@@ -155,7 +158,7 @@ def nearest_version(wish: str) -> int | None:
 def _manifests(files: Files, project: NodeProject) -> tuple[str, ...]:
     """What an installation reads, relative to the context: manifests of all workspaces, lock, settings, patches."""
     context, present = project.context, names(files, project.context)
-    own = ("package.json", project.lock, ".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", "bunfig.toml")
+    own = (project.manifest, project.lock, ".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", "bunfig.toml")
     found = [name for name in own if name and name in present]
     if project.manager == "yarn":
         found += [path for path in (".yarn/releases", ".yarn/plugins") if files.paths(join(context, path), 1)]

@@ -1,13 +1,22 @@
 """Which program a Node folder holds, and what its start script comes down to."""
 
 import re
-from dataclasses import dataclass, field
 from posixpath import normpath
 
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.manifests import join, line_of, names, text_at
-from iarnet.analysis.ecosystems.node_frameworks import SERVERS, Delivery, Framework, delivery, detect, is_development
+from iarnet.analysis.ecosystems.node_frameworks import (
+    BUNDLERS,
+    SERVERS,
+    Delivery,
+    Framework,
+    delivery,
+    detect,
+    is_development,
+)
 from iarnet.analysis.ecosystems.node_manifests import NodeProject, has_workspaces
+from iarnet.analysis.ecosystems.node_program import Program
+from iarnet.analysis.ecosystems.node_workspaces import nx_program
 from iarnet.analysis.ecosystems.sightings import Seen
 from iarnet.analysis.recipes import static
 
@@ -34,19 +43,7 @@ _CONSUMERS = (
     "discord.js",
     "agenda",
 )
-
-
-@dataclass(frozen=True)
-class Program:
-    """`shown` is what people know it by (`npm run start`), `run` what that comes down to."""
-
-    shown: str
-    run: str
-    file: str
-    line: int | None = None
-    script: str | None = None
-    delivery: Delivery = field(default_factory=Delivery)
-    adds: tuple[str, ...] = ()
+_PUBLISHED = frozenset({"files", "exports", "types", "typings", "bin", "publishConfig", "browser"})
 
 
 def without_manifest(files: Files, root: str, start: str | None) -> NodeProject | None:
@@ -67,9 +64,15 @@ def declared_program(project: NodeProject, start: str) -> Program:
 
 
 def find_program(files: Files, project: NodeProject, framework: Framework | None, seen: Seen) -> Program | None:
+    if program := nx_program(files, project):
+        return program
     if _is_monorepo_root(files, project):
         return None
-    if framework and framework.pages and (framework.name != "vite" or is_development(project) or not seen.listens):
+    if (
+        framework
+        and framework.pages
+        and (framework.name not in BUNDLERS or is_development(project) or not seen.listens)
+    ):
         return _framework_program(files, project, framework, seen)
     return _script_program(files, project) or _entry_program(files, project, seen)
 
@@ -79,18 +82,29 @@ def _is_monorepo_root(files: Files, project: NodeProject) -> bool:
     if not has_workspaces(files, project.root, project.package):
         return False
     start = project.scripts.get("start", "")
+    if not start and _is_program(files, project):
+        return False
     return not start or bool(_MONOREPO.search(start)) or bool(re.match(r"(?:npm|pnpm|yarn|bun)\b", start))
+
+
+def _is_program(files: Files, project: NodeProject) -> bool:
+    """A root that is never published and has an entry of its own, whose members are there to be imported."""
+    entry = text_at(project.package, "main") or text_at(project.package, "module")
+    if not (project.package.get("private") and entry and files.exists(join(project.root, normpath(entry)))):
+        return False
+    members = [path for path in files.paths(project.root, 4) if path.endswith("/package.json")][:80]
+    return not any(re.search(r"\"(?:start|dev|serve)\"\s{0,9}:", files.text(path) or "") for path in members)
 
 
 def _framework_program(files: Files, project: NodeProject, framework: Framework, seen: Seen) -> Program | None:
     found = delivery(files, project, framework)
     own_server = not is_development(project) and not _PREVIEWS.match(project.scripts["start"])
-    if found.output is not None and not (own_server and seen.listens and framework.name == "vite"):
+    if found.output is not None and not (own_server and seen.listens and framework.name in BUNDLERS):
         line = line_of(files.text(project.path), '"build"')
         return Program(static.START, "", project.path, line, delivery=found)
     if own_server and (program := _script_program(files, project)):
         return Program(**{**program.__dict__, "delivery": Delivery(port=found.port, warning=None)})
-    return Program(found.start or "", found.start or "", project.path, delivery=found) if found.start else None
+    return Program(found.start, found.start, project.path, delivery=found, adds=found.adds) if found.start else None
 
 
 def _script_program(files: Files, project: NodeProject) -> Program | None:
@@ -125,7 +139,7 @@ def resolved(project: NodeProject, script: str) -> str:
 
 def _entry_program(files: Files, project: NodeProject, seen: Seen) -> Program | None:
     """`main`, or the file with the usual name."""
-    main = text_at(project.package, "main")
+    main = text_at(project.package, "main") or text_at(project.package, "module")
     listed = [normpath(main), normpath(f"{main}.js"), normpath(f"{main}/index.js")] if main else []
     inside = (name for name in (*listed, *_ENTRIES) if not name.startswith(".."))
     entry = next((name for name in inside if files.exists(join(project.root, name))), None)
@@ -133,12 +147,23 @@ def _entry_program(files: Files, project: NodeProject, seen: Seen) -> Program | 
         return None
     serves = any(listen.file == join(project.root, entry) for listen in seen.listens)
     consumes = bool(project.dependencies & set(_CONSUMERS))
-    if not (serves or consumes or not project.package or _is_application(project)):
+    if not (serves or consumes or not project.package or _is_application(project) or _is_alone(files, project)):
         return None
+    if project.manager == "bun":
+        return Program(f"bun {entry}", f"bun {entry}", join(project.root, entry))
     typed = entry.endswith("ts")
     run = f"{'tsx' if typed else 'node'} {entry}"
     adds = ("tsx",) if typed and "tsx" not in project.everything else ()
     return Program(run, run, join(project.root, entry), adds=adds)
+
+
+def _is_alone(files: Files, project: NodeProject) -> bool:
+    """The only package of the repository, and nothing in it speaks of publishing: it is there to be run."""
+    if has_workspaces(files, project.root, project.package):
+        return True
+    if project.context != project.root or not _PUBLISHED.isdisjoint(project.package):
+        return False
+    return not any(path.endswith("/package.json") and path != project.path for path in files.paths())
 
 
 def _is_application(project: NodeProject) -> bool:

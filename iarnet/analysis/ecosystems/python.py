@@ -40,8 +40,8 @@ from iarnet.analysis.ecosystems.sizes import size
 from iarnet.analysis.recipes.python import PythonBuild, python_recipe
 from iarnet.models.component import ComponentKind
 
-_FRAMEWORKS = ("django", "streamlit", "gradio", "fastapi", "litestar", "quart", "sanic", "flask", "dash", "falcon",
-               "bottle", "aiohttp", "tornado", "starlette", "celery", "dramatiq", "rq")  # fmt: skip
+_FRAMEWORKS = ("django", "streamlit", "gradio", "python-fasthtml", "fastapi", "litestar", "quart", "sanic", "flask",
+               "dash", "falcon", "bottle", "aiohttp", "tornado", "starlette", "celery", "dramatiq", "rq")  # fmt: skip
 _PACKAGE_OF = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn",
                "bs4": "beautifulsoup4", "dotenv": "python-dotenv",
                "psycopg2": "psycopg2-binary", "jwt": "pyjwt", "MySQLdb": "mysqlclient",
@@ -126,18 +126,31 @@ def _programs(files: Files, reading: _Reading, start: str | None) -> list[Progra
 
     programs = find_programs(files, reading.root, reading.modules, reading.project.dependencies, port_of)
     if start is None:
-        return programs or _console_script(reading)
+        return programs or _console_script(files, reading) or _unread(files, reading)
     framework = programs[0].framework if programs else _declared_framework(reading.project)
     return [declared_program(start, reading.modules, reading.root, framework)]
 
 
-def _console_script(reading: _Reading) -> list[Program]:
-    """A command that the project installs is a program to deploy only when some code behind it serves."""
-    if not reading.project.scripts or not reading.seen().listens:
+def _console_script(files: Files, reading: _Reading) -> list[Program]:
+    """A command that the project installs is a program to deploy when some code behind it serves, or when it is all
+    that the repository holds."""
+    scripts = reading.project.scripts
+    serves = bool(reading.seen().listens)
+    alone = len(scripts) == 1 and sum(path.endswith("pyproject.toml") for path in files.paths()) == 1
+    if not scripts or not (serves or alone):
         return []
-    name = min(reading.project.scripts, key=len)
     file = join(reading.root, "pyproject.toml")
-    return [Program(name, None, "api", file, listens=True, confidence=0.5)]
+    return [Program(min(scripts, key=len), None, "api" if serves else "job", file, listens=serves, confidence=0.5)]
+
+
+def _unread(files: Files, reading: _Reading) -> list[Program]:
+    """A file with the usual name that this Python can't parse, as it is written for Python 2."""
+    name = next((name for name in ENTRIES if join(reading.root, name) in reading.paths), None)
+    if name is None or not re.search(
+        r"^[ \t]{0,40}print[ \t]{1,9}[\"'\w]", files.text(join(reading.root, name)) or "", re.MULTILINE
+    ):
+        return []
+    return [Program(f"python {name}", None, "job", join(reading.root, name), confidence=0.6)]
 
 
 def _declared_framework(project: PythonProject) -> str | None:

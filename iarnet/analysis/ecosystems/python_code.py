@@ -11,7 +11,7 @@ CODE_LIMIT = 200_000
 # Parsing is what costs time, so files without any of these words are left out.
 INTERESTING = re.compile(
     r"environ|getenv|Settings|[Cc]onfig\(|Env\(|envvar|__main__|while True|Queue\(|PORT\b|[_.]port\b|\bport *[:=]"
-    r"|FastAPI|Flask|Starlette|Litestar|Quart|Sanic|[Ff]alcon|[Bb]ottle|Dash|[Cc]elery|dramatiq|streamlit|gradio|socketio"
+    r"|FastAPI|fasthtml|FastHTML|Flask|Starlette|Litestar|Quart|Sanic|[Ff]alcon|[Bb]ottle|Dash|[Cc]elery|dramatiq|streamlit|gradio|socketio"
     r"|tornado|aiohttp|\.run\(|run_app|[Ll]isten|Server\(|serve\(|start_server|add_(?:in)?secure_port|launch\(|make_server"
     r"|\.bind\(|/health|/ready|/live|/ping|/up|beat_schedule|STATIC_ROOT"
 )
@@ -23,6 +23,13 @@ CONSTRUCTORS = {
     "litestar.Litestar": "litestar",
     "quart.Quart": "quart",
     "sanic.Sanic": "sanic",
+    "fast_app": "fasthtml",
+    "FastHTML": "fasthtml",
+    "fasthtml.common.fast_app": "fasthtml",
+    "fasthtml.common.FastHTML": "fasthtml",
+    "robyn.Robyn": "robyn",
+    "blacksheep.Application": "starlette",
+    "connexion.FlaskApp": "flask",
     "flask.Flask": "flask",
     "apiflask.APIFlask": "flask",
     "falcon.App": "falcon",
@@ -132,9 +139,10 @@ def keyword(call: ast.Call, *wanted: str) -> ast.expr | None:
 
 
 def targets(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
-    """The names that a statement assigns, with the value."""
+    """The names that a statement assigns, with the value; of several at once the first."""
     if isinstance(statement, ast.Assign):
-        return [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
+        firsts = [t.elts[0] if isinstance(t, ast.Tuple) and t.elts else t for t in statement.targets]
+        return [(target.id, statement.value) for target in firsts if isinstance(target, ast.Name)]
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
         return [(statement.target.id, statement.value)]
     return []

@@ -16,12 +16,13 @@ from iarnet.models.component import ComponentKind
 ENTRIES = ("main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "api.py", "web.py", "manage.py",
            "__main__.py", "application.py", "bot.py", "worker.py", "start.py", "streamlit_app.py", "Home.py",
            "index.py")  # fmt: skip
-ASGI = ("fastapi", "starlette", "litestar", "quart")
+ASGI = ("fastapi", "starlette", "litestar", "quart", "fasthtml")
 WSGI = ("flask", "falcon", "bottle", "dash")
-SERVER_PORTS = {"fastapi": 8000, "starlette": 8000, "litestar": 8000, "quart": 8000, "flask": 5000, "falcon": 8000,
+SERVER_PORTS = {"fastapi": 8000, "starlette": 8000, "litestar": 8000, "quart": 8000, "flask": 8000, "falcon": 8000,
+                "fasthtml": 8000,
                 "bottle": 8080, "dash": 8050, "sanic": 8000, "django": 8000, "streamlit": 8501, "gradio": 7860,
                 "aiohttp": 8080, "tornado": 8888}  # fmt: skip
-_PAGES = ("django", "streamlit", "gradio", "dash")
+_PAGES = ("django", "streamlit", "gradio", "dash", "fasthtml")
 LOOPS = re.compile(
     r"while True|run_forever|start_consuming|serve_forever|BlockingScheduler|run_polling|start_polling"
     r"|infinity_polling|\.consume\(|KafkaConsumer|AIOKafkaConsumer|\.subscribe\(|schedule\.every|asyncio\.Event\(\)\.wait|client\.run\(|bot\.run\("
@@ -115,7 +116,9 @@ def _django(files: Files, root: str, modules: list[Module], known: set[str], por
     asynchronous = files.exists(join(folder or ".", f"{package}/asgi.py")) and known & {"channels", "daphne"}
     if not package or not (asynchronous or files.exists(join(folder or ".", f"{package}/wsgi.py"))):
         package, asynchronous = "", set()
-    command = _django_server(package.replace("/", "."), bool(asynchronous), port_of("django"))
+    own = re.search(r"default_port\s{0,9}=\s{0,9}[\"']?(\d{2,5})\b", text or "")
+    port = int(own[1]) if own and int(own[1]) < 65536 else port_of("django")
+    command = _django_server(package.replace("/", "."), bool(asynchronous), port)
     static = "python manage.py collectstatic --noinput && " if _has_static_root(modules) else ""
     change = f"cd {inside} && " if inside else ""
     start = f"{change}{static}python manage.py migrate --noinput && {command}"

@@ -9,7 +9,8 @@ from iarnet.analysis.recipes import dockerfile
 @dataclass(frozen=True)
 class GoBuild:
     """`folder` is the module below the context, `package` the main package below the module. The binary is put at
-    `/app/{binary}`, where `start` finds it; `assets` are folders that it may read beside it."""
+    `/app/{binary}`, where `start` finds it; `made`: there is no
+    go.mod. `assets` are folders that it may read beside it."""
 
     version: str
     package: str
@@ -17,6 +18,7 @@ class GoBuild:
     start: str
     folder: str = "."
     locked: bool = True
+    made: bool = False
     vendored: bool = False
     cgo: bool = False
     replaces: bool = False
@@ -34,6 +36,7 @@ def go_recipe(build: GoBuild) -> str:
         "WORKDIR /src" if build.folder == "." else f"WORKDIR /src/{build.folder}",
         *_download(build),
         "COPY . /src" if build.folder != "." or build.replaces else "COPY . .",
+        dockerfile.run("go", "mod", "tidy") if build.made else None,
         dockerfile.run(*_compile(build)),
         "",
         "FROM busybox:stable",
@@ -54,6 +57,8 @@ def _download(build: GoBuild) -> list[str]:
     """Modules that lie beside this one are needed before anything can be downloaded."""
     if build.vendored or build.replaces:
         return []
+    if build.made:
+        return [dockerfile.run("go", "mod", "init", "app")]
     folder = "" if build.folder == "." else f"{build.folder}/"
     files = [f"{folder}go.mod", *([f"{folder}go.sum"] if build.locked else [])]
     return [f"COPY {json.dumps([*files, './'])}", dockerfile.run("go", "mod", "download")]

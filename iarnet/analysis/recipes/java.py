@@ -6,9 +6,32 @@ from iarnet.analysis.recipes import dockerfile
 
 
 @dataclass(frozen=True)
+class WarServer:
+    """`home` is where it may write, `target` where it takes the archive from. `option` moves it to another port."""
+
+    name: str
+    image: str
+    home: str
+    target: str
+    start: str
+    port: int = 8080
+    option: str = ""
+
+
+TOMCAT = WarServer("tomcat", "tomcat:10-jre17", "/usr/local/tomcat", "/usr/local/tomcat/webapps/ROOT.war",
+                   "catalina.sh run")  # fmt: skip
+WILDFLY = WarServer("wildfly", "quay.io/wildfly/wildfly:30.0.1.Final-jdk17", "/opt/jboss/wildfly",
+                    "/opt/jboss/wildfly/standalone/deployments/ROOT.war",
+                    "/opt/jboss/wildfly/bin/standalone.sh -b 0.0.0.0",
+                    option=" -Djboss.http.port={port}")  # fmt: skip
+LIBERTY = WarServer("open-liberty", "icr.io/appcafe/open-liberty:full-java17-openj9-ubi", "/opt/ol/wlp/usr",
+                    "/config/dropins/ROOT.war", "/opt/ol/wlp/bin/server run defaultServer", 9080)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class JavaBuild:
     """`folder` is the module below the context. `layout`: `jar` starts by itself, `quarkus` is a folder, `classes` a
-    jar with its libraries in `lib`. All of it lies in `/app` when `start` runs."""
+    jar with its libraries in `lib`, `war` what a server runs. All of it lies in `/app` when `start` runs."""
 
     version: int
     tool: str
@@ -30,6 +53,23 @@ def java_recipe(build: JavaBuild) -> str:
         "RUN mkdir -p /app && chown 10001:10001 /app",
         "WORKDIR /app",
         "COPY --from=build --chown=10001:10001 /out /app",
+        "USER 10001",
+        dockerfile.expose(build.port),
+        dockerfile.cmd(build.start),
+    )
+
+
+def war_recipe(build: JavaBuild, server: WarServer, configuration: str | None = None) -> str:
+    """The archive in the server's own image, which it runs as user 10001. `configuration`: a file for Liberty."""
+    stage = _maven(build) if build.tool == "maven" else _gradle(build)
+    return dockerfile.joined(
+        *stage,
+        "",
+        f"FROM {server.image}",
+        "USER 0",
+        f"COPY {configuration} /config/server.xml" if configuration else None,
+        f"COPY --from=build --chown=10001:0 /out/app.war {server.target}",
+        f"RUN chown -R 10001:0 {server.home}",
         "USER 10001",
         dockerfile.expose(build.port),
         dockerfile.cmd(build.start),
@@ -76,6 +116,8 @@ def _collect(build: JavaBuild, folder: str, quarkus: str) -> str:
     if build.layout == "classes" and build.tool == "gradle":
         libraries = at.removesuffix("libs") + "install/*/lib"
         return f"RUN mkdir -p /out/lib && cp {libraries}/*.jar /out/lib && cp {at}/*.jar /out/app.jar"
+    if build.layout == "war":
+        return f'RUN mkdir /out && cp "$(ls -S {at}/*.war | head -n 1)" /out/app.war'
     jar = f'cp "$(ls -S {at}/*.jar | head -n 1)" /out/app.jar'
     if build.layout == "classes":
         return f"RUN mkdir -p /out {at}/lib && {jar} && cp -r {at}/lib /out/lib"

@@ -12,7 +12,8 @@ class NodeBuild:
     """`folder` is where the program lives below the context. `script` builds it; `output` (relative to `folder`) is
     what nginx then serves, or else `start` runs. `prune`: what only the build needed is removed.
 
-    `arguments` are settings that the build reads and bakes in; `adds` packages that the start command needs.
+    `arguments` are settings that the build reads and bakes in, `settings` such with a value; `adds` packages that the
+    start command needs.
     """
 
     version: int
@@ -33,6 +34,7 @@ class NodeBuild:
     system: tuple[str, ...] = ()
     adds: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     port: int | None = None
     env: tuple[tuple[str, str], ...] = ()
 
@@ -59,7 +61,7 @@ def _build_stage(build: NodeBuild, at: str) -> list[str | None]:
         None if build.early else "COPY . .",
         None if at == "/app" else f"WORKDIR {at}",
         dockerfile.run("npm", "install", "--no-save", *build.adds) if build.adds else None,
-        *(f"ARG {name}" for name in build.arguments),
+        *(f"ARG {name}" for name in (*build.arguments, *build.settings)),
         dockerfile.run(*_script(build)) if build.script else None,
         _pruned(build) if build.prune and build.script else None,
     ]

@@ -15,6 +15,7 @@ class Site:
     """`fallback` is served for paths that are no file: `/index.html` for a single-page application. None: 404."""
 
     fallback: str | None = None
+    port: int = PORT
 
 
 def static_recipe(folder: str, site: Site) -> str:
@@ -47,13 +48,13 @@ def jekyll_recipe(*, bundled: bool) -> str:
 
 
 def nginx_stage(copy: str, site: Site) -> list[str]:
-    """A stage that serves on 8080 as user 101, and writes nowhere but to `/tmp`."""
+    """A stage that serves as user 101, and writes nowhere but to `/tmp`."""
     return [
         "FROM nginx:stable",
         _write("/etc/nginx/nginx.conf", _configuration(site)),
         copy,
         "USER 101",
-        f"EXPOSE {PORT}",
+        f"EXPOSE {site.port}",
         dockerfile.cmd(START),
     ]
 
@@ -80,7 +81,7 @@ def _configuration(site: Site) -> list[str]:
         "gzip_types text/css application/javascript application/json image/svg+xml;",
         *(f"{name}_temp_path /tmp/{name};" for name in _TEMPORARY),
         "server {",
-        f"listen {PORT};",
+        f"listen {site.port};",
         f"root {DOCUMENTS};",
         "index index.html;",
         "absolute_redirect off;",

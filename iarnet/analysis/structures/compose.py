@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
+from iarnet.analysis.files import IGNORED
 from iarnet.analysis.names import component_name, did_you_mean, unique, words
 from iarnet.analysis.structures import compose_fields as fields
-from iarnet.analysis.structures.nodes import Node, load
+from iarnet.analysis.structures.compose_files import FILES, ComposeFiles
+from iarnet.analysis.structures.nodes import Node
 from iarnet.analysis.structures.variables import Interpolation, env_file
 from iarnet.models.analysis import Warning
 from iarnet.models.component import EnvVar
 from iarnet.models.edge import Condition, Edge
 
-FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _CONDITIONS: dict[str, Condition] = {
     "service_started": "started",
     "service_healthy": "healthy",
@@ -47,13 +48,14 @@ class _Reader:
     names: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    sources: ComposeFiles = field(init=False)
 
     def read(self) -> Structure:
-        document = load(self.files, self.path)
         self.variables = env_file(self.files, ".env") or {}
         interpolation = Interpolation(self.variables)
-        interpolation.apply(document)
-        services = self._services(document)
+        self.sources = ComposeFiles(self.files, interpolation.apply)
+        document = self.sources.document(self.path)
+        services = self._services()
         for name in services:
             self.names[name] = unique(component_name(name), self.names.values())
         self.aliases = {alias: self.names[name] for name in services for alias in _hosts(name, services[name])}
@@ -66,11 +68,8 @@ class _Reader:
             self._warn("networks-ignored", "all components of an app share one network", document, severity="info")
         return self.structure
 
-    def _services(self, document: Node) -> dict[str, Node]:
-        top = document.mapping("a compose file")
-        if "services" not in top:
-            return {}
-        services = top["services"].mapping("services")
+    def _services(self) -> dict[str, Node]:
+        services = self.sources.services(self.path)
         chosen: dict[str, Node] = {}
         for name, service in services.items():
             extended = self._extended(name, services, ())
@@ -80,7 +79,7 @@ class _Reader:
                 chosen[name] = extended
         return chosen
 
-    def _extended(self, name: str, services: dict[str, Node], trail: tuple[str, ...]) -> Node:
+    def _extended(self, name: str, services: dict[str, Node], trail: tuple[tuple[str, str], ...]) -> Node:
         """The service with what it `extends` beneath it."""
         service = services[name]
         own = service.mapping(f"service {name}")
@@ -88,21 +87,20 @@ class _Reader:
             return service
         extends = own["extends"]
         given = extends.mapping("extends") if isinstance(extends.value, dict) else {"service": extends}
-        if "file" in given:
-            self._warn("extends-ignored", "extending a service of another file is not supported", extends)
-            return service
+        others = self.sources.extended(extends, given) if "file" in given else services
         base = given["service"].text("extends.service") if "service" in given else ""
-        if base not in services:
-            raise extends.refuse(f"there is no service {base!r} to extend", did_you_mean(base, services))
-        if base in trail or base == name:
+        if base not in others:
+            raise extends.refuse(f"there is no service {base!r} to extend", did_you_mean(base, others))
+        passed = (*trail, (service.path, name))
+        if (others[base].path, base) in passed:
             raise extends.refuse(f"{base!r} extends itself", "take one `extends` out of the circle")
-        under = self._extended(base, services, (*trail, name))
+        under = self._extended(base, others, passed)
         return Node(fields.merged(under.mapping(base), own), service.path, service.line)
 
     def _component(self, name: str, service: Node) -> Declared:
         given = service.mapping(f"service {name}")
         declared = Declared(self.names[name])
-        declared.clues.append(Clue("component", name, self.path, service.line))
+        declared.clues.append(Clue("component", name, service.path, service.line))
         if {"cpus", "mem_limit", "scale"} & set(given):
             given = fields.as_deploy(given)
         for key, target, read in _FIELDS:
@@ -115,7 +113,7 @@ class _Reader:
         for key in sorted(set(given) - _SILENT):
             if not key.startswith("x-"):
                 self._warn("not-supported", f"{name}.{key} has no effect here", given[key])
-        if not {"image", "build"} & set(declared.facts):
+        if not {"image", "build"} & set(declared.facts) and "build" not in given:
             raise service.refuse(f"service {name} has neither image nor build", "give it one of them")
         return declared
 
@@ -126,14 +124,24 @@ class _Reader:
             known = {(port.port, port.protocol) for port in declared.facts["ports"]}
             value = (*declared.facts["ports"], *(port for port in value if (port.port, port.protocol) not in known))
         declared.facts[target] = value
-        declared.clues.append(Clue(target, fields.shown(node), self.path, node.line))
+        declared.clues.append(Clue(target, fields.shown(node), node.path, node.line))
 
     def _build(self, declared: Declared, given: dict[str, Node]) -> None:
         """An image beside a build is only the name of what is built."""
         declared.facts.pop("image", None)
         build = fields.build(given["build"])
+        if self._installed(build.context):
+            declared.root = "."
+            message = (
+                f"{build.context} is not in the repository but comes with its dependencies; the build is generated"
+            )
+            self._warn("generated-build", message, given["build"], "info")
+            return
         declared.root = build.context
         self._take(declared, "build", given["build"], build)
+
+    def _installed(self, folder: str) -> bool:
+        return not IGNORED.isdisjoint(folder.split("/")) and not self.files.exists(f"{folder}/Dockerfile")
 
     def _environment(self, declared: Declared, given: dict[str, Node]) -> None:
         settings: dict[str, fields.Setting] = {}
@@ -184,6 +192,8 @@ class _Reader:
     def _edges(self, name: str, service: Node) -> None:
         given = service.mapping(name)
         for node, needed, condition, sure in [*_depends_on(given.get("depends_on")), *_links(given.get("links"))]:
+            if needed not in self.names and _optional(node):
+                continue
             if needed not in self.names:
                 raise node.refuse(
                     f"{name} needs {needed!r}, which is no service here", did_you_mean(needed, self.names)
@@ -191,12 +201,12 @@ class _Reader:
             edge = Edge(from_=self.names[name], to=self.names[needed], type="order", condition=condition)
             if edge.to not in [known.to for known in self.structure.edges if known.from_ == edge.from_]:
                 self.structure.edges.append(edge)
-                clue = Clue(f"{edge.from_}->{edge.to}", condition, self.path, node.line, sure)
+                clue = Clue(f"{edge.from_}->{edge.to}", condition, node.path, node.line, sure)
                 self.structure.edge_clues.append(clue)
 
     def _warn(self, code: str, message: str, node: Node, severity: Any = "warning") -> None:
         self.structure.warnings.append(
-            Warning(code=code, message=message, file=self.path, line=node.line, severity=severity)
+            Warning(code=code, message=message, file=node.path, line=node.line, severity=severity)
         )
 
 
@@ -234,6 +244,11 @@ def _depends_on(node: Node | None) -> list[Need]:
             raise details.refuse(f"{text!r} is no condition", did_you_mean(text, _CONDITIONS))
         found.append((details, name, _CONDITIONS[text], 1.0))
     return found
+
+
+def _optional(node: Node) -> bool:
+    """`required: false`: fine without."""
+    return isinstance(node.value, dict) and "required" in node.value and node.value["required"].value is False
 
 
 def _links(node: Node | None) -> list[Need]:

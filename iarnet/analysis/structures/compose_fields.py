@@ -229,6 +229,8 @@ def _short_ports(item: Node) -> list[Port]:
     if not found:
         raise item.refuse(f"{text[:60]!r} is not a port", 'write "8080:80"')
     inner, outer = _range(found[2], item), _range(found[1], item) if found[1] else []
+    if len(outer) > 1 and len(inner) == 1:
+        return [_port(item, inner[0], found[3], outer[0])]
     if outer and len(outer) != len(inner):
         raise item.refuse(f"{text!r} maps ranges of different lengths")
     return [_port(item, port, found[3], outer[at] if outer else None) for at, port in enumerate(inner)]

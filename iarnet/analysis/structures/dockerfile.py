@@ -9,7 +9,7 @@ from typing import Any
 import dockerfile
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
-from iarnet.analysis.names import component_name, unique, words
+from iarnet.analysis.names import component_name, folder_name, unique, words
 from iarnet.analysis.structures.quantities import seconds
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Warning
@@ -26,6 +26,8 @@ class _Stage:
     name: str
     base: str
     settings: dict[str, str] = field(default_factory=dict)
+    line: int = 1
+    lines: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     clues: list[Clue] = field(default_factory=list)
 
@@ -47,8 +49,8 @@ class Dockerfile:
         return structure if structure.components or structure.warnings else None
 
     def _add(self, structure: Structure, files: Files, path: str) -> None:
-        folder, label = home(path), variant(path)
-        name = label or (component_name(posixpath.basename(folder)) if folder != "." else "")
+        folder = home(path)
+        name = variant(path) or (folder_name(folder) if folder != "." else "")
         try:
             facts, clues = read_facts(files, path)
         except InvalidComponent as error:
@@ -66,15 +68,21 @@ def dockerfiles(files: Files) -> list[str]:
     """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development."""
     by_folder: dict[str, list[str]] = {}
     for path in files.paths(depth=DEPTH):
-        if ("ockerfile" in path or path.endswith("Containerfile")) and variant(path) is not None:
+        if ("ockerfile" in path or path.endswith("ontainerfile")) and variant(path) is not None and not _packs(path):
             by_folder.setdefault(posixpath.dirname(path), []).append(path)
     return [path for paths in by_folder.values() for path in _chosen(paths)]
+
+
+def _packs(path: str) -> bool:
+    """Quarkus puts files there that pack what Maven has built before: no clone has it. A development container
+    runs an editor."""
+    return "src/main/docker/" in path or ".devcontainer" in path.split("/")
 
 
 def variant(path: str) -> str | None:
     """`` for a plain Dockerfile, `api` for `Dockerfile.api` or `api.Dockerfile`, None for another file."""
     name = posixpath.basename(path)
-    if name in ("Dockerfile", "Containerfile", "dockerfile"):
+    if name in ("Dockerfile", "Containerfile", "dockerfile", "containerfile"):
         return ""
     found = re.fullmatch(r"Dockerfile[.-]([\w.-]+)|([\w-]+)\.[Dd]ockerfile", name)
     if not found or name.endswith((".dockerignore", ".md", ".j2", ".tmpl", ".template", ".bak")):
@@ -110,7 +118,59 @@ def read_facts(files: Files, path: str, target: str | None = None) -> tuple[dict
     if stage is None:
         names = ", ".join(s.name for s in stages if s.name)
         raise InvalidComponent(f"{path} has no stage {target!r}", where=path, hint=f"stages: {names}")
+    if "ports" not in stage.facts:
+        _settings_as_ports(stage, path)
+    inherited = _inherited(stage.base)
+    if inherited and "ports" not in stage.facts:
+        _note(stage, "ports", (Port(port=inherited),), path, stage.line, shown=stage.base)
     return dict(stage.facts), list(stage.clues)
+
+
+def base_image(files: Files, path: str, target: str | None = None) -> tuple[str, dict[str, str]]:
+    """The image that the last stage (or `target`) comes from in the end, and the settings that the file gives it."""
+    try:
+        stages = list(_stages(_commands(files, path), path))
+    except InvalidComponent:
+        return "", {}
+    chosen = [s for s in stages if target is None or s.name == target.lower()][-1:]
+    return next(((s.base, {name: s.settings[name] for name in s.lines}) for s in chosen), ("", {}))
+
+
+def port_settings(files: Files, path: str) -> dict[str, tuple[int, int]]:
+    """The numbers that `ENV` gives to settings, which a program may take for its port; with their lines."""
+    try:
+        stage = list(_stages(_commands(files, path), path))[-1:]
+    except InvalidComponent:
+        return {}
+    return {name: (int(s.settings[name]), line) for s in stage for name, line in s.lines.items() if _is_port(s, name)}
+
+
+def _inherited(image: str) -> int | None:
+    """The port that a server's own image exposes, and with it every image that is made from it."""
+    name, _, tag = image.partition(":")
+    short = name.rsplit("/", 1)[-1]
+    return 80 if short == "php" and "apache" in tag else _SERVERS.get(short)
+
+
+_SERVERS = {"nginx": 80, "httpd": 80, "caddy": 80, "traefik": 80, "wordpress": 80, "tomcat": 8080, "jetty": 8080,
+            "nginx-unprivileged": 8080, "frankenphp": 80, "ghost": 2368, "openresty": 80}  # fmt: skip
+
+
+def _settings_as_ports(stage: _Stage, path: str) -> None:
+    """Where nothing is exposed, settings that are named like the port of a server."""
+    found = [name for name in stage.lines if _PORT_NAME.fullmatch(name) and _is_port(stage, name)]
+    if found:
+        ports = tuple(dict.fromkeys(Port(port=int(stage.settings[name])) for name in found))
+        _note(stage, "ports", ports, path, stage.lines[found[0]], shown=" ".join(found))
+
+
+_PORT_NAME = re.compile(r"(?!DB|DATABASE|POSTGRES|MYSQL|REDIS|RABBIT|MONGO|KAFKA|SMTP|MAIL)"
+                        r"(?:(?:\w+_)?(?:SERVER|HTTPS?|APP|LISTEN|NODE|WEB)_(?:\w+_)?)?PORT")  # fmt: skip
+
+
+def _is_port(stage: _Stage, name: str) -> bool:
+    value = stage.settings.get(name, "")
+    return re.fullmatch(r"[1-9]\d{1,4}", value) is not None and int(value) < 65536
 
 
 def _chosen(paths: list[str]) -> list[str]:
@@ -173,10 +233,11 @@ def _stages(commands: tuple[Any, ...], path: str) -> Iterator[_Stage]:
 def _from(command: Any, stages: dict[str, _Stage], arguments: dict[str, str]) -> _Stage:
     base = _expand(command.value[0], arguments) if command.value else "scratch"
     named = len(command.value) == 3 and command.value[1].upper() == "AS"
-    stage = _Stage(command.value[2].lower() if named else "", base)
+    stage = _Stage(command.value[2].lower() if named else "", base, line=command.start_line)
     earlier = stages.get(base.lower())
     if earlier:
         stage.settings, stage.facts, stage.clues = dict(earlier.settings), dict(earlier.facts), list(earlier.clues)
+        stage.lines, stage.base = dict(earlier.lines), earlier.base
     return stage
 
 
@@ -187,7 +248,9 @@ def _instruction(stage: _Stage, verb: str, command: Any, path: str, arguments: d
         stage.settings |= {name: given[name] or arguments.get(name, "") for name in given}
     elif verb == "ENV":
         pairs = zip(value[::2], value[1::2], strict=False)
-        stage.settings |= {name: _expand(text.strip("\"'"), stage.settings) for name, text in pairs}
+        given = {name: _expand(text.strip("\"'"), stage.settings) for name, text in pairs}
+        stage.settings |= given
+        stage.lines |= dict.fromkeys(given, line)
     elif verb == "EXPOSE":
         _expose(stage, [_expand(text, stage.settings) for text in value], path, line)
     elif verb == "USER" and value:

@@ -21,7 +21,7 @@ class Procfile:
     def read(self, files: Files) -> Structure | None:
         structure = Structure()
         for path in files.paths(depth=DEPTH):
-            if posixpath.basename(path) == "Procfile":
+            if path == "Procfile" or path.endswith("/Procfile"):
                 _read(structure, files, path)
         return structure if structure.components or structure.warnings else None
 

@@ -30,7 +30,7 @@ def git(folder, *words):
 
 def components(result):
     assert result.exit_code == 0, result.output
-    return {c["name"]: c for c in json.loads(result.stdout)["components"]}
+    return {c["id"]: c for c in json.loads(result.stdout)["components"]}
 
 
 @pytest.mark.parametrize("what", ["./empty", "./shop/none"])

@@ -27,9 +27,15 @@ def module(body: str, *imports: str, **more: str) -> dict[str, str]:
     return {"go.mod": MODULE, "go.sum": "", "main.go": program(body, *imports), **more}
 
 
-@pytest.mark.parametrize("files", [{}, {"main.go": program("")}, {"a/go.mod": MODULE}])
+@pytest.mark.parametrize("files", [{}, {"lib.go": "package lib\n"}, {"a/go.mod": MODULE}])
 def test_folders_of_another_kind(files: dict[str, str]) -> None:
     assert ask(G, files) is None
+
+
+def test_sources_without_a_module_are_made_one() -> None:
+    profile = found(G, {"main.go": program("println(1)")})
+    assert (profile.kind, profile.start_command) == ("job", "./app")
+    assert '"go", "mod", "init"' in (profile.recipe or "")
 
 
 @pytest.mark.parametrize(

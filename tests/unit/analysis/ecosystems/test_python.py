@@ -51,11 +51,11 @@ def test_folders_of_another_kind(files: dict[str, str]) -> None:
                 "shop/__init__.py": "import flask\ndef create_app():\n  a = flask.Flask('a')\n  return a\n",
                 "wsgi.py": "from shop import create_app\napplication = create_app()\n",
             },
-            "flask", "api", "gunicorn --bind 0.0.0.0:5000 wsgi:application", 5000,
+            "flask", "api", "gunicorn --bind 0.0.0.0:8000 wsgi:application", 8000,
         ),
         (
             {"requirements.txt": "flask\n", "app.py": "from flask import render_template\n" + FLASK},
-            "flask", "web", "gunicorn --bind 0.0.0.0:5000 app:app", 5000,
+            "flask", "web", "gunicorn --bind 0.0.0.0:8000 app:app", 8000,
         ),
         (
             {"requirements.txt": "flask\n", "app.py": FLASK + "if __name__ == '__main__':\n    app.run(port=8055)\n"},
@@ -212,7 +212,7 @@ def test_only_what_the_started_program_imports_counts() -> None:
     assert required(worker) == {"QUEUE"}
     web = found(P, files, start="gunicorn web:app --bind 0.0.0.0:$PORT")
     assert required(web) == {"REDIS_URL"}
-    assert given(web) == {"PORT": "5000"}
+    assert given(web) == {"PORT": "8000"}
 
 
 @pytest.mark.parametrize(

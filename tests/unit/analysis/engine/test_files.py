@@ -1,4 +1,5 @@
 from iarnet.analysis.base import Match
+from iarnet.analysis.engine import analyze
 from iarnet.analysis.files import TreeFiles, decode
 from iarnet.analysis.memory import MemoryTree
 
@@ -68,3 +69,24 @@ def test_a_huge_folder_is_searched_from_the_top() -> None:
     found = list(TreeFiles(MemoryTree(many | {"z.py": "needle"})).grep("needle"))
     assert len(found) == 2000
     assert found[-1].path == "z.py"
+
+
+def test_folders_are_listed_to_a_depth() -> None:
+    files = TreeFiles(
+        MemoryTree(dict.fromkeys(("a.txt", "b/c.txt", "b/d/e/f.txt", "b-2/g.txt", "node_modules/h.js"), ""))
+    )
+    assert files.paths(depth=1) == ["a.txt"]
+    assert files.paths(depth=2) == ["a.txt", "b-2/g.txt", "b/c.txt"]
+    assert files.paths("b", 2) == ["b/c.txt"]
+    assert files.paths("b/d", 2) == ["b/d/e/f.txt"]
+    assert files.paths("b") == ["b/c.txt", "b/d/e/f.txt"]
+    assert files.paths("none", 3) == []
+    assert files.paths(depth=9) == files.paths()
+
+
+def test_of_too_many_folders_those_with_a_manifest_are_looked_at() -> None:
+    tree = {f"a{n}/x.txt": "" for n in range(400)} | {
+        "z/go.mod": "module z\n",
+        "z/main.go": "package main\nfunc main() {\n}\n",
+    }
+    assert [component.root for component in analyze(MemoryTree(tree)).components] == ["z"]

@@ -210,3 +210,49 @@ def test_extends_anchors_and_profiles() -> None:
 def test_what_has_no_effect_is_told() -> None:
     _, structure = service("image: x\nprivileged: true\nx-note: fine")
     assert [(w.code, w.line) for w in structure.warnings] == [("not-supported", 4)]
+
+
+def test_files_that_are_put_together() -> None:
+    files = {
+        "compose.yaml": "include: [infra/compose.yaml]\nservices:\n  web:\n    build: .\n    depends_on: [db]\n"
+        "  api:\n    extends: {file: base/common.yml, service: app}\n    environment: {B: '2'}\n",
+        "infra/compose.yaml": "services:\n  db:\n    image: postgres:16\n"
+        "    volumes: ['./init:/docker-entrypoint-initdb.d']\n",
+        "infra/init/a.sql": "select 1",
+        "base/common.yml": "services:\n  app:\n    build: ../api\n    environment: {A: '1', B: '1'}\n",
+        "api/Dockerfile": "FROM scratch\n",
+        "Dockerfile": "FROM scratch\n",
+        "compose.override.yaml": "services:\n  web:\n    environment: {C: '3'}\n  extra:\n    image: redis:7\n",
+    }
+    structure = Compose().read(TreeFiles(MemoryTree(files)))
+    assert structure
+    by_name = {component.name: component for component in structure.components}
+    assert sorted(by_name) == ["api", "db", "extra", "web"]
+    assert by_name["api"].root == "api"
+    assert {v.name: v.value for v in by_name["api"].facts["env"]} == {"A": "1", "B": "2"}
+    assert by_name["db"].facts["baked"] == (("infra/init", "/docker-entrypoint-initdb.d"),)
+    assert [v.value for v in by_name["web"].facts["env"]] == ["3"]
+    assert [(edge.from_, edge.to) for edge in structure.edges] == [("web", "db")]
+    assert next(clue for clue in by_name["db"].clues if clue.field == "image").file == "infra/compose.yaml"
+
+
+def test_what_may_be_missing_and_where_any_port_will_do() -> None:
+    facts, structure = service(
+        'image: x\ndepends_on: {none: {condition: service_started, required: false}}\nports: ["6005-6015:80"]'
+    )
+    assert structure.edges == []
+    assert facts["ports"] == (Port(port=80, publish="prefer", host_port=6005),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("include: [other.yaml]\n", "no compose file"),
+        ("include: [../x.yaml]\n", "no compose file"),
+        ("include: [compose.yaml]\n", "includes itself"),
+        ("services:\n  a: {extends: {file: none.yml, service: b}}\n", "no compose file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidComponent, match=message):
+        read(text)

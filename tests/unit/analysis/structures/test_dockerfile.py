@@ -84,3 +84,20 @@ def test_variants_are_components_and_development_ones_are_not() -> None:
         ("b", "b"),
         ("", "."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("FROM x\nENV SERVER_PORT=1345\n", [1345]),
+        ("FROM x\nENV DB_PORT=5432 PORT=0\n", []),
+        ("FROM x\nENV PORT=1345\nEXPOSE 80\n", [80]),
+        ("FROM nginx:1.25-alpine\n", [80]),
+        ("FROM php:8.3-apache\n", [80]),
+        ("FROM php:8.3-cli\n", []),
+        ("FROM node:20 AS build\nFROM tomcat:10\n", [8080]),
+    ],
+)
+def test_ports_that_nobody_exposes(text: str, ports: list[int]) -> None:
+    facts, _ = read_facts(TreeFiles(MemoryTree({"Dockerfile": text})), "Dockerfile")
+    assert [port.port for port in facts.get("ports", ())] == ports

@@ -1,0 +1,18 @@
+"""One program of a Node folder."""
+
+from dataclasses import dataclass, field
+
+from iarnet.analysis.ecosystems.node_frameworks import Delivery
+
+
+@dataclass(frozen=True)
+class Program:
+    """`shown` is what people know it by (`npm run start`), `run` what that comes down to."""
+
+    shown: str
+    run: str
+    file: str
+    line: int | None = None
+    script: str | None = None
+    delivery: Delivery = field(default_factory=Delivery)
+    adds: tuple[str, ...] = ()
