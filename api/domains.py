@@ -38,19 +38,30 @@ class DomainView(Value):
 
 
 class Views:
-    """`unopened`: ports of the gateway that can't be opened, and why."""
+    """`unopened`: ports of the gateway that can't be opened, and why. `uncertified`: names whose certificate it does
+    not use, and why; "" when it is about to."""
 
-    def __init__(self, *, http_port: int, https_port: int, unopened: Mapping[int, str], now: datetime) -> None:
+    def __init__(
+        self,
+        *,
+        http_port: int,
+        https_port: int,
+        unopened: Mapping[int, str],
+        uncertified: Mapping[str, str],
+        now: datetime,
+    ) -> None:
         self._http_port = http_port
         self._https_port = https_port
         self._unopened = unopened
+        self._uncertified = uncertified
         self._now = now
 
     def view(self, domain: Domain, certificate: Certificate | None) -> DomainView:
         tls = domain.certificate != "none"
         certificate = certificate if tls else None
         problem = self._problem(domain, certificate)
-        state = "failed" if problem else "ready" if certificate or not tls else "waiting"
+        used = certificate is not None and domain.host not in self._uncertified
+        state = "failed" if problem else "ready" if used or not tls else "waiting"
         return DomainView(
             **domain.model_dump(exclude={"problem"}),
             url=self._url(domain.host, tls=tls),
@@ -66,7 +77,8 @@ class Views:
         closed = [self._unopened[port] for port in (*ports, self._http_port) if port in self._unopened]
         if certificate is None or certificate.not_after <= self._now:
             return " ".join([*([domain.problem] if domain.problem else _expired(certificate)), *closed])
-        return " ".join(closed)
+        unused = self._uncertified.get(domain.host, "")
+        return " ".join([*([unused] if unused else []), *closed])
 
     def _warning(self, domain: Domain, certificate: Certificate | None) -> str:
         if certificate is None or certificate.not_after <= self._now:

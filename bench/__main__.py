@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.apps import apps
 from bench.changes import changes
+from bench.deploying import deploying
 from bench.failures import envoy_killed, instance_killed, node_killed
 from bench.idle import idle
 from bench.options import Options
@@ -33,6 +34,7 @@ ROWS: dict[str, Row] = {
     "apps": apps,
     "replacing": replacing,
     "resuming": resuming,
+    "deploying": deploying,
 }
 
 

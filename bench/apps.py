@@ -24,8 +24,8 @@ _CHANGES = 100
 _WITHIN_S = 120.0
 _PORT = 8080
 
-Make = Callable[[int, int], Resources]
-"""Of the app of that number, in that revision."""
+Make = Callable[[int, int, Path], Resources]
+"""Of the app of that number, in that revision, with the file that its requests are logged in."""
 
 
 async def apps(program: LoadProgram, folder: Path, options: Options) -> list[Figure]:
@@ -43,12 +43,13 @@ async def _measured(folder: Path, options: Options, what: str, make: Make) -> li
         await _put(ads, "nothing", {})
         empty = envoy.memory_info().rss
         began = time.perf_counter()
-        made = [make(number, 1) for number in range(count)]
+        made = [make(number, 1, where.access_log) for number in range(count)]
         built = time.perf_counter()
         await asyncio.gather(*(_put(ads, _app(number), one) for number, one in enumerate(made)))
         pushed = time.perf_counter()
         full, own = envoy.memory_info().rss, _own(envoy)
-        changes = [await _change(ads, make, number) for number in range(0, count, max(1, count // _CHANGES))]
+        changed = [(n, make(n, 2, where.access_log)) for n in range(0, count, max(1, count // _CHANGES))]
+        changes = [await _change(ads, *one) for one in changed]
     finally:
         await ads.stop()
         await process.stop(where)
@@ -61,12 +62,16 @@ async def _measured(folder: Path, options: Options, what: str, make: Make) -> li
         ),
         Figure(
             "… Envoy's resident memory",
-            f"{full / MIB:.0f} MiB (empty: {empty / MIB:.0f}), of which {own / MIB:.0f} data, the rest its program",
+            f"{_size(full)}, empty {_size(empty)}; of that {_size(own)} data, the rest its program",
             "≤ 150 MB",
             met=full <= 150e6,
         ),
         Figure("… one more change among them", spread(changes)),
     ]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.0f} MB ({count / MIB:.0f} MiB)"
 
 
 def _own(envoy: psutil.Process) -> int:
@@ -75,10 +80,10 @@ def _own(envoy: psutil.Process) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1]) * 1024
 
 
-async def _change(ads: AdsServer, make: Make, number: int) -> float:
+async def _change(ads: AdsServer, number: int, new: Resources) -> float:
     """Milliseconds until Envoy has it."""
     began = time.perf_counter()
-    await _put(ads, _app(number), make(number, 2))
+    await _put(ads, _app(number), new)
     return (time.perf_counter() - began) * 1000
 
 
@@ -87,7 +92,7 @@ async def _put(ads: AdsServer, app: str, what: Resources) -> None:
     await ads.settled(app, _WITHIN_S)
 
 
-def _with_routes(number: int, revision: int) -> Resources:
+def _with_routes(number: int, revision: int, log: Path) -> Resources:
     """Each app has an address of its own, as on its own network."""
     app, address = _app(number), _address(number)
     served = [service(_PORT, app=app, address=address, component="api")]
@@ -95,15 +100,15 @@ def _with_routes(number: int, revision: int) -> Resources:
         Route(id=f"{app}-{n}", app=app, component="api", path=f"/{n}", to=(Backend(component="api"),))
         for n in range(3)
     ]
-    return resources(served, _endpoints(app, "api", revision), routes, publish_address="127.0.0.1")
+    return resources(served, _endpoints(app, "api", revision), routes, publish_address="127.0.0.1", access_log=log)
 
 
-def _with_services(number: int, revision: int) -> Resources:
+def _with_services(number: int, revision: int, log: Path) -> Resources:
     app, address = _app(number), _address(number)
     names = ("api", "web", "admin")
     served = [service(_PORT + n, app=app, address=address, component=c) for n, c in enumerate(names)]
     endpoints = [e for component in names for e in _endpoints(app, component, revision)]
-    return resources(served, endpoints, (), publish_address="127.0.0.1")
+    return resources(served, endpoints, (), publish_address="127.0.0.1", access_log=log)
 
 
 def _endpoints(app: str, component: str, revision: int) -> list[Endpoint]:

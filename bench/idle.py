@@ -39,7 +39,9 @@ async def idle(program: LoadProgram, folder: Path, options: Options) -> list[Fig
             options.say(f"{holders[-1].held:,} held {holders[-1].problem}")
         await asyncio.sleep(_SETTLES_S)
         figures = _figures(holders, limit, rss, _rss(worlds), _kernel() - kernel)
-        alive = sum([await holder.alive() for holder in holders])
+        answered = [await holder.alive() for holder in holders]
+        options.say(f"answered once more: {answered}")
+        alive = sum(count for count, _ in answered)
     held = f"{sum(h.held for h in holders):,} through {envoys} Envoy{'s' if envoys > 1 else ''}"
     why = f" (this machine allows a process {limit:,} files)" if envoys > 1 else ""
     return [

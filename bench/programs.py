@@ -111,13 +111,13 @@ class Held:
     held: int
     problem: str
 
-    async def alive(self) -> int:
-        """How many still answer; it ends them."""
+    async def alive(self) -> tuple[int, str]:
+        """How many still answer, and what became of the first that does not; it ends them."""
         assert self.process.stdin
         self.process.stdin.write(b"\n")
-        alive = int((await _next(self.process))["alive"])
+        found = await _next(self.process)
         await self.process.wait()
-        return alive
+        return int(found["alive"]), str(found["problem"])
 
 
 async def load_program(folder: Path) -> LoadProgram:

@@ -7,7 +7,7 @@ import (
 )
 
 // hold opens connections, makes one request on each, and keeps them idle until its input has a line. Then it makes one
-// more on each: `alive` says how many were still there.
+// more on each: `alive` says how many were still there, `problem` what became of the first that was not.
 func hold(arguments []string) error {
 	flags := flag.NewFlagSet("hold", flag.ExitOnError)
 	to := flags.String("to", "", "address:port")
@@ -30,14 +30,16 @@ func hold(arguments []string) error {
 		return err
 	}
 	bufio.NewReader(os.Stdin).ReadString('\n')
-	alive := 0
+	alive, lost := 0, ""
 	for _, c := range clients {
 		if _, err := c.askAgain(); err == nil {
 			alive++
+		} else if lost == "" {
+			lost = err.Error()
 		}
 		c.close()
 	}
-	return report(map[string]any{"alive": alive})
+	return report(map[string]any{"alive": alive, "problem": lost})
 }
 
 // askAgain never connects: a connection that was lost stays lost.

@@ -23,7 +23,8 @@ type client struct {
 }
 
 func newClient(to, path, from string) *client {
-	made := &client{to: to, dialer: net.Dialer{Timeout: patience}}
+	// Whether a peer is still there is asked by who is measured.
+	made := &client{to: to, dialer: net.Dialer{Timeout: patience, KeepAlive: -1}}
 	made.request = []byte(fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, to))
 	if from != "" {
 		made.dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}

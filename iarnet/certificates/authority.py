@@ -1,10 +1,13 @@
 """Our own authority: it signs certificates for names that only its user's machines know, as `*.localhost`.
 
-Its key and certificate are one secret, made at the first use. Who trusts it trusts whoever can open that secret.
+Its key and certificate are one secret, made at the first use. Who trusts it trusts whoever can open that secret, for
+the names that its certificate permits (RFC 5280, 4.2.1.10) and no others.
 """
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
+from ipaddress import ip_network
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from iarnet.certificates.base import Pair, Prove
 from iarnet.certificates.checking import check_given
 from iarnet.certificates.keys import key_pem, new_key
-from iarnet.errors import NotFound
+from iarnet.errors import AuthorityRefused, NotFound
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Clock
 
@@ -29,13 +32,14 @@ _LONGEST_COMMON_NAME = 64
 
 
 class OwnAuthority:
-    """`Issuer`. `node` is whose it is: people see it in the list of what they trust."""
+    """`Issuer`. `node` is whose it is: people see it in the list of what they trust. With other `names` it becomes
+    another one, which has to be trusted anew."""
 
-    def __init__(self, secrets: Secrets, node: str, clock: Clock, lasts: timedelta = _LASTS) -> None:
+    def __init__(self, secrets: Secrets, node: str, clock: Clock, names: Iterable[str]) -> None:
         self._secrets = secrets
         self._node = node
         self._clock = clock
-        self._lasts = lasts
+        self._names = sorted(name.lower().strip(".") for name in names)
         self._turn = asyncio.Lock()
 
     async def certificate(self) -> str:
@@ -43,7 +47,13 @@ class OwnAuthority:
         return _pem(_authority_in(await self._opened())[1])
 
     async def issue(self, host: str, prove: Prove) -> Pair:
-        """Needs no proof: who may add a domain may have its certificate. Never refuses."""
+        """Needs no proof: who may add a domain may have its certificate. Raises `AuthorityRefused`."""
+        if not any(f".{host}".endswith(f".{name}") for name in self._names):
+            raise AuthorityRefused(
+                f"The node's own authority signs for {', '.join(self._names)} and names below them, not for {host}.",
+                where="gateway.own_names",
+                hint="Add it there and trust the authority anew; or give a certificate, or have one with `--acme`.",
+            )
         signer, authority = _authority_in(await self._opened())
         now = self._clock()
         key = new_key()
@@ -54,7 +64,7 @@ class OwnAuthority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _EARLIER)
-            .not_valid_after(now + self._lasts)
+            .not_valid_after(now + _LASTS)
             .add_extension(
                 x509.SubjectAlternativeName([x509.DNSName(host)]), critical=len(host) > _LONGEST_COMMON_NAME
             )
@@ -68,11 +78,12 @@ class OwnAuthority:
         return Pair(check_given(_pem(certificate), pem, host, now), pem)
 
     async def _opened(self) -> str:
-        """A new one when there is none, or when what it signs would outlive it."""
+        """A new one when there is none, when it may sign for other names, or when what it signs would outlive it."""
         async with self._turn:
             try:
                 stored = await self._secrets.get(SECRET)
-                if _authority_in(stored)[1].not_valid_after_utc > self._clock() + self._lasts:
+                _, authority = _authority_in(stored)
+                if authority.not_valid_after_utc > self._clock() + _LASTS and _permitted(authority) == self._names:
                     return stored
             except NotFound:
                 pass
@@ -92,6 +103,7 @@ class OwnAuthority:
             .not_valid_after(now + _AUTHORITY_LASTS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(key_cert_sign=True), critical=True)
+            .add_extension(_only(self._names), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, SHA256())
         )
@@ -102,6 +114,19 @@ def _authority_in(secret: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifi
     key = load_pem_private_key(secret.encode(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey), "made here, always of this kind"
     return key, x509.load_pem_x509_certificate(secret.encode())
+
+
+def _only(names: Iterable[str]) -> x509.NameConstraints:
+    return x509.NameConstraints(
+        permitted_subtrees=[x509.DNSName(name) for name in names],
+        # What is not mentioned at all would be permitted.
+        excluded_subtrees=[x509.IPAddress(ip_network(every)) for every in ("0.0.0.0/0", "::/0")],
+    )
+
+
+def _permitted(authority: x509.Certificate) -> list[str]:
+    found = (e.value for e in authority.extensions if isinstance(e.value, x509.NameConstraints))
+    return [name.value for constraints in found for name in constraints.permitted_subtrees or ()]
 
 
 def _pem(certificate: x509.Certificate) -> str:

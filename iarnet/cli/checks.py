@@ -1,7 +1,6 @@
 """What a node needs from its machine, each looked at by itself: what is there, and how to fix what is not."""
 
 import asyncio
-import errno
 import os
 import re
 import shutil
@@ -20,8 +19,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from iarnet.cli.check import WAIT_S, Check, Machine, State
+from iarnet.cli.check import WAIT_S, Check, Machine
 from iarnet.cli.checks_engine import engine_checks
+from iarnet.cli.checks_ports import port_checks
 from iarnet.config_layers import masked
 from iarnet.config_sections import parse_address
 from iarnet.errors import Missing
@@ -38,7 +38,7 @@ def run_checks(machine: Machine) -> Iterator[Check]:
     yield _git(machine)
     yield _temporal(machine)
     yield from engine_checks(machine)
-    yield from _ports(machine)
+    yield from port_checks(machine)
     yield _disk(machine)
     yield _memory(machine)
     yield from _data_dir(machine)
@@ -103,37 +103,6 @@ def _temporal(machine: Machine) -> Check:
     if not said:
         return Check(name="temporal", state="fail", says=f"{program} does not run", fix="install it again")
     return Check(name="temporal", state="ok", says=f"{said.splitlines()[0]} at {program}")
-
-
-def _ports(machine: Machine) -> Iterator[Check]:
-    settings = machine.settings
-    api = settings.api_address
-    wanted = [("port of the API", api.host, api.port, "listen_addr")]
-    if not settings.temporal.address:
-        wanted.append(("port of Temporal", "127.0.0.1", settings.temporal.port, "temporal.port"))
-        wanted.append(("port of Temporal's web UI", "127.0.0.1", settings.temporal.ui_port, "temporal.ui_port"))
-    for name, host, port, key in wanted:
-        yield _port(name, host, port, key, running=machine.running)
-
-
-def _port(name: str, host: str, port: int, key: str, *, running: bool) -> Check:
-    if port == 0:
-        return Check(name=name, state="ok", says="a free one is taken")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE and running:
-                return Check(name=name, state="ok", says=f"{host}:{port}, taken by the node that runs here")
-            says = f"{host}:{port} can't be had: {error.strerror or error}"
-            state: State = "fail" if key == "listen_addr" else "warn"
-            another = "" if state == "fail" else "nothing needs to be done, a free one is taken; or "
-            return Check(
-                name=name, state=state, says=says, fix=f"{another}end what holds it, or set `{key}` to another one"
-            )
-    return Check(name=name, state="ok", says=f"{host}:{port} is free")
 
 
 def _disk(machine: Machine) -> Check:

@@ -51,11 +51,14 @@ _SERVER_ERROR = {
     # Envoy wants a key, by which the default could be changed.
     "status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 500, "runtime_key": "unused"}}}
 }
-_CALL_ERROR = {
+# Without its type, what is no call would be taken for one that failed.
+_CALL = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+_ERROR_STATUS = {
     "grpc_status_filter": {
         "statuses": ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]
     }
 }
+_CALL_ERROR = {"and_filter": {"filters": [_CALL, _ERROR_STATUS]}}
 
 _FIELDS: dict[Kind, dict[str, str]] = {"http": _HTTP, "grpc": _GRPC, "tcp": {}}
 _FAILED: dict[Kind, list[Any]] = {"http": [_SERVER_ERROR], "grpc": [_SERVER_ERROR, _CALL_ERROR], "tcp": []}

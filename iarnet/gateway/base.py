@@ -41,6 +41,10 @@ class Gateway(Protocol):
         """Ports at which names are to be answered and can't be opened, and why."""
         ...
 
+    async def uncertified(self) -> dict[str, str]:
+        """Names with a certificate that people aren't shown, and why; "" when that is only about to be."""
+        ...
+
     async def breakers(self, app: str = "") -> list[Breaker]:
         """The limits of every service that has some; of all apps, or of one."""
         ...

@@ -27,6 +27,9 @@ class Direct:
     async def unopened(self) -> dict[int, str]:
         return {}
 
+    async def uncertified(self) -> dict[str, str]:
+        return {}
+
     async def breakers(self, app: str = "") -> list[Breaker]:
         return []
 

@@ -190,6 +190,9 @@ class EnvoyGateway:
     async def unopened(self) -> dict[int, str]:
         return self._names.unopened()
 
+    async def uncertified(self) -> dict[str, str]:
+        return self._names.uncertified()
+
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
 

@@ -18,7 +18,7 @@ from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 
 from iarnet.gateway.access_log import NAMED, NAMED_APP, access_log
-from iarnet.gateway.listeners import KEEPALIVE, http_connections
+from iarnet.gateway.listeners import COUNTED, KEEPALIVE, http_connections
 from iarnet.gateway.named import Hosts, Ports, nobody
 from iarnet.gateway.packing import extension
 from iarnet.gateway.resources import LISTENER, ROUTES, SECRET, Resources
@@ -84,7 +84,7 @@ def _routes(name: str, hosts: Sequence[Any]) -> Any:
 
 
 def _connections(routes: str, ports: Ports) -> dict[str, Any]:
-    log = access_log(ports.access_log, NAMED_APP, NAMED, "http") if ports.access_log else []
+    log = access_log(ports.access_log, NAMED_APP, NAMED, "grpc") if ports.access_log else []
     return http_connections(routes, published=True, grpc=True, log=log)
 
 
@@ -109,6 +109,7 @@ def _chain(host: str, name: str, ports: Ports) -> dict[str, Any]:
 def _listener(name: str, address: str, port: int, chains: Sequence[Any], filters: Sequence[Any] = ()) -> Any:
     return Listener(
         name=name,
+        metadata=COUNTED,
         address={"socket_address": {"address": address, "port_value": port}},
         # A port that is somebody else's is refused, not shared with it.
         enable_reuse_port=_NO,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.metrics.v3.stats_pb2 import StatsMatcher
 from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
@@ -27,12 +28,19 @@ from envoy.extensions.request_id.uuid.v3.uuid_pb2 import UuidRequestIdConfig
 from xds.type.matcher.v3.ip_pb2 import IPMatcher  # type: ignore[import-untyped]
 
 from iarnet.gateway.access_log import NAMED, access_log
-from iarnet.gateway.clusters import MAX_HEADERS, cluster_name
+from iarnet.gateway.clusters import (
+    KEEPALIVE_AGAIN_S,
+    KEEPALIVE_S,
+    KEEPALIVE_TRIES,
+    MAX_HEADERS,
+    cluster_name,
+)
 from iarnet.gateway.packing import extension, packed
 from iarnet.models.traffic import HTTP_PROTOCOLS, Service
 
-SERVER_FIRST_S = 0.5
-"""On a port for HTTP, a neighbour that is silent for so long waits for the server to speak: it is not HTTP."""
+SERVER_FIRST_S = 2.0
+"""On a port for HTTP, a neighbour that is silent for so long waits for the server to speak: it is not HTTP. A busy
+machine may not keep one so long from its first request: taken for something else, it is cut off with its instance."""
 
 SERVER_FIRST_PUBLISHED_S = 3.0
 """Longer, as browsers open connections that they use only later."""
@@ -48,6 +56,13 @@ TCP_TRY_WITHIN = timedelta(milliseconds=100)
 
 # By default it writes into IDs that others have made whether it has traced the request.
 _REQUEST_ID = packed(UuidRequestIdConfig(pack_trace_reason={"value": False}))
+# Of what a listener counts, only what its routes do is kept. Of a counter that a list with patterns leaves out, Envoy
+# remembers that. https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/advanced/metadata_configurations
+COUNTED = {
+    "typed_filter_metadata": {
+        "envoy.stats_matcher": packed(StatsMatcher(inclusion_list={"patterns": [{"prefix": "vhost."}]}))
+    }
+}
 _LARGEST_DATAGRAM = {"max_rx_datagram_size": {"value": 65535}}
 _NEVER = timedelta(0)
 _NO = {"value": False}
@@ -56,9 +71,9 @@ KEEPALIVE = [
     {"level": level, "name": name, "int_value": value, "state": "STATE_LISTENING"}
     for level, name, value in (
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_AGAIN_S),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_TRIES),
     )
 ]
 
@@ -105,6 +120,7 @@ def listener(place: Place, *, only_http: bool, log: Path | None = None) -> Any:
     """`only_http` closes a port for HTTP to everything else, which otherwise goes to its one service as it is."""
     common = {
         "name": place.name,
+        "metadata": COUNTED,
         "address": {
             "socket_address": {
                 "protocol": "UDP" if place.udp else "TCP",

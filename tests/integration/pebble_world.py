@@ -124,7 +124,7 @@ def _programs() -> Path:
 async def _certify(folder: Path) -> None:
     async def unproven(challenge: Challenge) -> None: ...
 
-    authority = OwnAuthority(SealedSecrets(MemoryRows(), bytes(32)), "the tests", clock)
+    authority = OwnAuthority(SealedSecrets(MemoryRows(), bytes(32)), "the tests", clock, ["localhost"])
     pair = await authority.issue("localhost", unproven)
     (folder / "pebble-ca.pem").write_text(await authority.certificate())
     (folder / "pebble.pem").write_text(pair.certificate.chain)

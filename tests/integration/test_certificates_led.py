@@ -27,7 +27,7 @@ class Led:
     def __init__(self, world: GatewayWorld, pebble: PebbleWorld) -> None:
         self.world = world
         self.pebble = pebble
-        self.own = OwnAuthority(world.secrets, "here", clock)
+        self.own = OwnAuthority(world.secrets, "here", clock, ["example.org"])
         acme = AcmeServer(
             pebble.directory,
             agree=True,

@@ -22,6 +22,7 @@ from tests.integration.gateway_world import (
     WITHIN_S,
     GatewayWorld,
     Load,
+    Replica,
     ask,
     eventually,
     eventually_closed,
@@ -49,6 +50,25 @@ async def test_a_killed_envoy_comes_back_with_the_same_configuration(world: Gate
         assert await ask(world.url) == "503"
     finally:
         keeping.cancel()
+
+
+async def test_one_of_two_that_dies_unnoticed_is_out_of_rotation_and_no_more_fails(world: GatewayWorld) -> None:
+    await world.serve()
+    first, second = await world.replica(), await world.replica(1)
+
+    async def out() -> bool:
+        return (await world.loads())[first.name].ejected
+
+    async with Load(world.url) as load:
+        await load.more()
+        assert set(load.answers) == {first.name, second.name}
+        await first.stop()
+        await eventually(out)
+        await load.more()
+        assert len(load.failed) <= load.clients, "only what was in flight may fail"
+        assert not (await world.loads())[second.name].ejected
+    await first.start()
+    await eventually(lambda: _answers(world, first))
 
 
 async def test_traffic_goes_on_while_the_node_is_away(world: GatewayWorld) -> None:
@@ -184,6 +204,10 @@ def _three(world: GatewayWorld, number: int, app: str) -> list[Service]:
     """Each app on an address of its own, as on its own network."""
     address = f"127.1.{number // 250}.{number % 250 + 1}"
     return [world.service(c, app=app, address=address, port=20000 + n) for n, c in enumerate(("api", "web", "db"))]
+
+
+async def _answers(world: GatewayWorld, replica: Replica) -> bool:
+    return await ask(world.url) == replica.name
 
 
 async def eventually_answered(url: str, by: str) -> None:

@@ -13,7 +13,8 @@ import grpc
 import httpx
 import pytest
 
-from iarnet.errors import GatewayRefused
+from iarnet.errors import GatewayRefused, GatewayUnavailable
+from iarnet.gateway import process
 from iarnet.models.component import HealthCheck
 from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.traffic import Backend, Route
@@ -275,7 +276,9 @@ async def test_what_comes_by_a_name_is_counted_and_waited_for(named: Named) -> N
 
 
 async def test_grpc_goes_through_where_it_is_declared(named: Named) -> None:
-    async def said(request: bytes, _: object) -> bytes:
+    async def said(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        if request == b"fail":
+            await context.abort(grpc.StatusCode.INTERNAL, "no")
         return request
 
     world = named.world
@@ -291,6 +294,12 @@ async def test_grpc_goes_through_where_it_is_declared(named: Named) -> None:
     trusted = grpc.ssl_channel_credentials(SIGNER.pem.encode())
     async with grpc.aio.secure_channel(f"127.0.0.1:{world.names.https}", trusted, options) as channel:
         assert await channel.unary_unary("/Echo/Say")(b"hello", timeout=WITHIN_S) == b"hello"
+        with pytest.raises(grpc.aio.AioRpcError, match="INTERNAL"):
+            await channel.unary_unary("/Echo/Say")(b"fail", timeout=WITHIN_S)
+    await eventually(lambda: len(_logged(named)) > 0)
+    assert [(line["component"], line["status"], line["grpc_status"]) for line in _logged(named)] == [
+        ("api", 200, "Internal")
+    ]
     await server.stop(None)
 
 
@@ -306,6 +315,25 @@ async def test_who_is_ill_gets_nothing_by_a_name_either(named: Named) -> None:
         return {(await named.https()).text for _ in range(10)} == {well.name}
 
     await eventually(left)
+
+
+async def test_a_certificate_that_is_recorded_and_not_used_is_told(named: Named) -> None:
+    await named.world.replica()
+    uncertified = named.world.gateway.uncertified
+    await named.add()
+    assert await uncertified() == {}
+    shown = await named.shown()
+    await named.certify(pair=(SIGNER.sign(SHOP)[0], SIGNER.sign(SHOP)[1]))
+    told = await uncertified()
+    assert (list(told), "can't be used" in told[SHOP]) == ([SHOP], True)
+    await process.stop(named.world.where)
+    with pytest.raises(GatewayUnavailable):
+        await asyncio.wait_for(named.certify(), 2 * WITHIN_S)
+    assert await uncertified() == {SHOP: ""}
+    await process.start(named.world.where)
+    await named.world.gateway.refresh("shop")
+    assert await uncertified() == {}
+    assert await named.shown() != shown
 
 
 async def test_routes_hold_for_names_and_a_change_of_them_loses_nothing(named: Named) -> None:

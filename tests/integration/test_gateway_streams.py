@@ -59,6 +59,23 @@ async def test_one_that_ends_its_streams_is_not_taken_for_dead(
     await draining
 
 
+async def test_nobody_is_turned_away_while_the_only_one_is_taken_for_dead(world: GatewayWorld) -> None:
+    """Beside two that drain it may be."""
+    await world.serve()
+    old = [await world.replica(number) for number in (0, 1)]
+    users = [(await upgraded(world))[1] for _ in range(8)]
+    last = await world.replica(2)
+    draining = [asyncio.create_task(world.gateway.drain(each.name, WITHIN_S)) for each in old]
+    await eventually(lambda: answers_alone(world, last))
+    streams = [await upgraded(world) for _ in range(5)]
+    last.hang_up()
+    assert [await reader.read() for reader, _ in streams] == [b""] * 5
+    assert [await ask(world.url) for _ in range(20)] == [last.name] * 20
+    for user in users:
+        user.close()
+    await asyncio.gather(*draining)
+
+
 class Packets(asyncio.DatagramProtocol):
     """Answers to a datagram with its name, to `later` when it is told to."""
 

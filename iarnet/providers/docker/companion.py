@@ -22,9 +22,11 @@ from iarnet.providers.docker.spec import OWNER
 
 DIRECTORY = "/run/iarnet"
 
+MADE_OF = "iarnet.gateway"
+"""The label by which one is known: its image and command, as a hash."""
+
 _BUILT = "iarnet-gateway"
 _PROGRAM = "envoy"
-_MADE_OF = "iarnet.gateway"
 _RELAY = Path(__file__).with_name("relay.pl").read_text()
 _LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _LAST_LINES = 10
@@ -78,7 +80,7 @@ class Companion:
         """
         wanted = hashlib.sha256(json.dumps([image, *command]).encode()).hexdigest()[:16]
         found = await self._found()
-        same = found is not None and found["Config"]["Labels"].get(_MADE_OF) == wanted
+        same = found is not None and found["Config"]["Labels"].get(MADE_OF) == wanted
         if found and not same and replace:
             await self.remove()
             found = None
@@ -133,7 +135,7 @@ class Companion:
             "Entrypoint": list(command),
             "Cmd": [],
             "User": "0",
-            "Labels": {OWNER: self._owner, _MADE_OF: made_of},
+            "Labels": {OWNER: self._owner, MADE_OF: made_of},
             "HostConfig": {
                 "NetworkMode": "host",
                 "UsernsMode": "host",

@@ -9,6 +9,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 
 from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resources, resources
+from iarnet.models.component import Ejection
 from iarnet.models.traffic import Backend, Endpoint, Route, Service
 from tests.unit.gateway.instances import endpoint, service
 
@@ -125,6 +126,34 @@ def test_a_held_endpoint_gives_places_to_wait_at_while_nobody_else_is_well(succe
     assert found[ENDPOINTS]["shop/api/8080/tcp"].policy.overprovisioning_factor.value >= 100 * 10_000
 
 
+@pytest.mark.parametrize(
+    ("states", "known", "waiting"),
+    [
+        (("active",), 1, 0),
+        (("active", "active"), 3, 0),
+        (("active", "draining"), 2, 0),
+        (("active", "active", "draining"), 3, 0),
+        (("active", "draining", "suspended"), 3, 4),
+        (("draining", "draining", "draining"), 3, 0),
+    ],
+)
+def test_one_of_two_may_be_ejected_and_nobody_is_turned_away_where_the_only_one_is(
+    states: tuple[Any, ...], known: int, waiting: int
+) -> None:
+    given = [endpoint(address=f"127.0.1.{n}", state=state) for n, state in enumerate(states)]
+    found = of(service(), *given)
+    name = "shop/api/8080/tcp"
+    counts = len(hosts(found, name)), len(hosts(found, name, priority=1))
+    assert counts == (known, waiting)
+    at_once = int(found[CLUSTER][name].outlier_detection.max_ejection_percent.value / 100 * sum(counts))
+    assert states.count("active") > at_once or waiting > at_once or "active" not in states
+    assert at_once or states.count("active") < 2
+    assert [health for *_, health, _ in hosts(found, name)].count(HEALTHY) == states.count("active")
+
+    by_answers = of(service(ejection=Ejection(after=3)), *given)
+    assert (len(hosts(by_answers, name)), len(hosts(by_answers, name, priority=1))) == (len(states), 0)
+
+
 @pytest.mark.parametrize("state", ["suspended", "draining"])
 def test_without_a_held_one_nothing_waits(state: str) -> None:
     found = hosts(of(service(), endpoint(state=state)), "shop/api/8080/tcp")
@@ -143,7 +172,7 @@ def test_a_revision_has_only_its_own_endpoints() -> None:
     given = [endpoint(address=f"127.0.1.{n}", revision=n) for n in (1, 2)]
     found = of(service(), *given, route("r", Backend(component="api", revision=2)))
     assert [address for address, *_ in hosts(found, "shop/api/8080/tcp@r2")] == ["127.0.1.2"]
-    assert len(hosts(found, "shop/api/8080/tcp")) == 2
+    assert {f"127.0.1.{n}" for n in (1, 2)} < {address for address, *_ in hosts(found, "shop/api/8080/tcp")}
 
 
 def test_more_conditions_win_and_then_the_longer_path() -> None:
