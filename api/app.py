@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from api import docs, errors
 from api.auth import Gate
+from api.document import precise
 from api.middleware import BodyLimit, Story
 from api.routes import (
     analysis,
@@ -25,6 +26,7 @@ from api.routes import (
     metrics,
     node,
     providers,
+    reconciliation,
     replay,
     resource,
     runs,
@@ -57,7 +59,7 @@ TAGS = [
 ]
 VERSION_1 = (
     *(node, apps, analysis, changes, deployments, runs, events, logs, settings),
-    *(communication, domains, authority, providers, secrets, replay),
+    *(communication, domains, authority, providers, reconciliation, secrets, replay),
 )
 
 
@@ -113,5 +115,5 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"token": []}]
         schema["paths"]["/api/health"]["get"]["security"] = []
-        app.openapi_schema = schema
+        app.openapi_schema = precise(schema)
     return app.openapi_schema

@@ -4,10 +4,10 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, StringConstraints, WithJsonSchema
 
 from iarnet.errors import InvalidInput
-from iarnet.models.base import AppName, ComponentName, Value
+from iarnet.models.base import NUMBER, AppName, ComponentName, Flag, Value
 from iarnet.models.change import OnFailure
 from iarnet.models.domains import CertificateKind
 from iarnet.models.source import GitSource
@@ -28,7 +28,8 @@ SettingKey = Annotated[
 SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]
 SettingMap = Annotated[dict[SettingKey, SettingValue], Field(max_length=1000)]
 SecretMap = Annotated[dict[SettingKey, SecretName], Field(max_length=1000)]
-Weight = Annotated[int, Field(ge=1, le=10_000)]
+Weight = Annotated[int, Field(ge=1, le=10_000), NUMBER]
+PortOrFirst = Annotated[int, Field(ge=0, le=65535), NUMBER]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
 CookieValue = Annotated[str, StringConstraints(pattern=r"^[!-:<-~]*$", max_length=255)]
 
@@ -47,7 +48,8 @@ def _name(text: object) -> object:
     return found
 
 
-Name = Annotated[HostName, BeforeValidator(_name)]
+# A pattern would say less than is taken: other letters, upper case.
+Name = Annotated[HostName, BeforeValidator(_name), WithJsonSchema({"type": "string", "maxLength": 1000})]
 Pem = Annotated[str, StringConstraints(max_length=100_000)]
 
 
@@ -56,6 +58,13 @@ def _plain_address(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Addres
     if isinstance(found, IPv6Address) and found.scope_id:
         raise ValueError("an address without a zone is expected")
     return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
+
+
+Address = Annotated[
+    IPvAnyAddress,
+    AfterValidator(_plain_address),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+]
 
 
 class AppCreation(Value):
@@ -83,12 +92,12 @@ class ChangeBody(Value):
     settings: SettingMap = Field(default={}, examples=[{"web.env.GREETING": "hello"}])
     secrets: SecretMap = Field(default={}, examples=[{"web.env.API_KEY": "shop/api-key"}])
     on_failure: OnFailure = "auto"
-    fetch: bool = Field(default=True, description="look for a new commit first")
+    fetch: Flag = Field(default=True, description="look for a new commit first")
 
 
 class RetryBody(Value):
     on_failure: OnFailure = "auto"
-    fetch: bool = Field(default=True, description="look for a commit with the fix first")
+    fetch: Flag = Field(default=True, description="look for a commit with the fix first")
 
 
 class ForkBody(Value):
@@ -102,18 +111,25 @@ class ForkBody(Value):
 class RollbackBody(Value):
     """Without `revision`, the last that was deployed with success before the current one."""
 
-    revision: int | None = Field(default=None, ge=1, le=MAX_ID)
+    revision: Annotated[int, Field(ge=1, le=MAX_ID), NUMBER] | None = None
     on_failure: OnFailure = "auto"
 
 
 class ScaleBody(Value):
-    replicas: Annotated[dict[ComponentName, Annotated[int, Field(ge=0, le=100)]], Field(min_length=1)] = Field(
-        examples=[{"web": 3}]
+    replicas: dict[ComponentName, Annotated[int, Field(ge=0, le=100), NUMBER]] = Field(
+        min_length=1, examples=[{"web": 3}]
     )
 
 
 class RestartBody(Value):
     component: ComponentName | None = None
+
+
+class ReconcileBody(Value):
+    """Without `provider_id`, all providers. `remove_volumes`: also those of applications that are gone."""
+
+    provider_id: PlainText = ""
+    remove_volumes: Flag = False
 
 
 class SettingsPatch(Value):
@@ -142,7 +158,7 @@ class RouteBody(Value):
 
     app: AppName = Field(examples=["shop"])
     component: ComponentName = Field(examples=["api"])
-    port: int = Field(default=0, ge=0, le=65535)
+    port: PortOrFirst = 0
     hosts: tuple[HostName, ...] = Field(default=(), max_length=20)
     path: str = Field(default="/", pattern=r'^/[!-"$->@-~]*$', max_length=2000, examples=["/orders"])
     headers: Annotated[dict[Token, PlainText], Field(max_length=20)] = Field(default={}, examples=[{"x-beta": "yes"}])
@@ -153,11 +169,11 @@ class RouteBody(Value):
         examples=[[{"component": "api", "weight": 90}, {"component": "api", "revision": 3, "weight": 10}]],
     )
     mirror: ComponentName | None = None
-    timeout_s: float | None = Field(default=None, ge=0.001, le=86_400, description="null: no limit")
-    retries: int | None = Field(
+    timeout_s: Annotated[float, Field(ge=0.001, le=86_400), NUMBER] | None = Field(
+        default=None, description="null: no limit"
+    )
+    retries: Annotated[int, Field(ge=0, le=10), NUMBER] | None = Field(
         default=None,
-        ge=0,
-        le=10,
         description="how often a request that reached nobody is sent again; null: until somebody is there, for 30 s",
     )
 
@@ -173,7 +189,7 @@ class EndpointCreation(Value):
 
     app: AppName = Field(examples=["shop"])
     component: ComponentName = Field(examples=["api"])
-    address: Annotated[IPvAnyAddress, AfterValidator(_plain_address)] = Field(examples=["192.0.2.7"])
+    address: Address = Field(examples=["192.0.2.7"])
     weight: Weight = 100
 
 
@@ -193,11 +209,11 @@ class DomainBody(Value):
 
     app: AppName = Field(examples=["shop"])
     component: ComponentName = Field(examples=["web"])
-    port: int = Field(default=0, ge=0, le=65535)
+    port: PortOrFirst = 0
     certificate: CertificateKind = "own"
     chain: Pem | None = None
     key: Pem | None = Field(default=None, repr=False)
-    plain: bool = False
+    plain: Flag = False
     redirect_to: Name | None = None
 
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import (
     ApplicationError,
@@ -162,10 +163,20 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
         return answer(NotFound(f"nothing answers at {path}", hint="the documentation at /docs lists what does"))
     if error.status_code == 405:
         refusal = MethodNotAllowed(f"{path} does not take {request.method}", hint="see the documentation at /docs")
-        return answer(refusal, dict(error.headers or {}))
+        return answer(refusal, {"Allow": ", ".join(_methods(request))})
     if error.status_code == 413:
         return answer(PayloadTooLarge(str(error.detail), hint="send less"))
     return answer(InvalidInput(str(error.detail)) if error.status_code < 500 else incident(error))
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path takes, of all routes there. What comes with the refusal are the methods of one of them."""
+
+    def taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT") if taken(method)]
 
 
 def _from_rpc(error: RPCError) -> IarnetError:

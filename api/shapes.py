@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from api.logs import LogEntry
 from api.views import AppTraffic, AppView, ComponentState, ComponentView
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import AppStatus
-from iarnet.models.base import Value
+from iarnet.models.base import NUMBER, Value
 from iarnet.models.provider import ProviderState
 from iarnet.models.resources import GIB, MIB, Resources
 
@@ -70,7 +70,7 @@ class ProviderCreation(Value):
     name: str = Field(min_length=1, max_length=100, examples=["K8s Cluster"])
     type: str = Field(max_length=20, examples=["k8s"])
     host: str = Field(pattern=r"^[A-Za-z0-9._:@\[\]-]*$", max_length=255, examples=["k8s.example.com"])
-    port: int = Field(ge=0, le=65535, examples=[6443])
+    port: Annotated[int, Field(ge=0, le=65535, examples=[6443]), NUMBER]
     config: dict[str, str] = Field(default={}, examples=[{"kubeconfig": "...", "namespace": "default"}])
 
 

@@ -25,6 +25,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from iarnet import faults
 from iarnet.errors import ChangeInProgress, Conflict
 from iarnet.models.change import (
     AnalyzeRequest,
@@ -33,6 +34,7 @@ from iarnet.models.change import (
     RestartRequest,
     Started,
 )
+from iarnet.models.reconciliation import Reconciliation
 from iarnet.store.base import Facts
 
 APP = SearchAttributeKey.for_keyword("IarnetApp")
@@ -69,7 +71,7 @@ class Starter:
 
     async def import_app(self, request: ImportRequest, ref: str) -> Accepted:
         """Joins an import of the same ref that runs already: it is the same work."""
-        run_id = f"import.{request.app}.{safe_id(ref) or 'default'}"
+        run_id = import_id(request.app, ref)
         return await self._join("ImportApp", request, run_id, request.app, f"import {request.app} {ref}".strip())
 
     async def analyze_app(self, request: AnalyzeRequest) -> Accepted:
@@ -105,6 +107,18 @@ class Starter:
         except TimeoutError:
             return False
         return True
+
+    async def reconcile(self, order: Reconciliation) -> Accepted:
+        handle = await self.client.start_workflow(
+            "Reconcile",
+            order,
+            id=f"reconcile.{order.provider_id}.{secrets.token_hex(6)}",
+            task_queue=self.task_queue,
+            static_summary=f"{'compares' if order.dry_run else 'puts right'} {order.provider_id}",
+            request_eager_start=True,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+        return self.accepted(handle.id, handle.result_run_id or "")
 
     async def restart(self, app: str, request: RestartRequest) -> Accepted:
         """Returns once the watch has accepted it. Raises `Conflict` when the app has no watch."""
@@ -156,6 +170,7 @@ class Starter:
             request_eager_start=True,
             rpc_timeout=RPC_TIMEOUT,
         )
+        faults.reached("run.started")
         return self.accepted(handle.id, handle.result_run_id or "")
 
     def _attributes(self, app: str, cause: str) -> TypedSearchAttributes:
@@ -178,6 +193,10 @@ class Starter:
                 return None
             raise
         return seen.run_id if seen.status == WorkflowExecutionStatus.RUNNING else None
+
+
+def import_id(app: str, ref: str) -> str:
+    return f"import.{app}.{safe_id(ref) or 'default'}"
 
 
 def safe_id(text: str) -> str:

@@ -36,8 +36,14 @@ def stream(messages: AsyncIterator[Message]) -> StreamingResponse:
 
 
 def streaming(*events: str, also: Any = None) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI response of a route that streams; `also` is the model of its plain JSON answer."""
-    content: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+    """The OpenAPI response of a route that streams; `also` is the model of its plain JSON answer.
+
+    Any stream may end with `error`. `itemSchema` is of OpenAPI 3.2; FastAPI describes its own streams so, too.
+    """
+    text, data = {"type": "string"}, {"type": "string", "contentMediaType": "application/json"}
+    fields = {"event": {"enum": [*events, "error"]}, "id": text, "data": data}
+    one = {"type": "object", "properties": fields, "required": ["event", "data"]}
+    content: dict[str, Any] = {"text/event-stream": {"itemSchema": one}}
     described: dict[str, Any] = {"description": f"server-sent events: {', '.join(events)}", "content": content}
     return {200: described | ({"model": also} if also else {})}
 

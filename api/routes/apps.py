@@ -10,6 +10,7 @@ from api.existing import check_secrets
 from api.measured import measured, measured_view, recent
 from api.starter import EXAMPLE, Accepted, Starter
 from api.views import AppView, ComponentView, views
+from iarnet import faults
 from iarnet.errors import (
     AlreadyExists,
     ChangeInProgress,
@@ -96,6 +97,7 @@ async def list_components(app: AppName, given: Given) -> Components:
 async def create(store: Store, start: Starter, name: str, git: GitSource, title: str) -> tuple[App, Accepted]:
     """The row first, then the run: a sweep at start-up starts what has no run (DESIGN §5)."""
     app = await store.apps.create(name, git, title)
+    faults.reached("app.created")
     return app, await start.import_app(ImportRequest(app=app.name), app.git.ref)
 
 

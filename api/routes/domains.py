@@ -140,6 +140,7 @@ async def _views(given: Services) -> Views:
         http_port=given.http_port,
         https_port=given.https_port,
         unopened=await given.gateway.unopened() if given.gateway else {},
+        uncertified=await given.gateway.uncertified() if given.gateway else {},
         now=given.clock(),
     )
 

@@ -31,7 +31,7 @@ async def progress(workflow_id: WorkflowId, run_id: RunId, watch: Watch) -> Prog
     operation_id="followRun",
     summary="Each change of a run's progress, until `done`",
     response_class=StreamingResponse,
-    responses=refusals(NotFound, Missing) | streaming("progress", "done", "error"),
+    responses=refusals(NotFound, Missing) | streaming("progress", "done"),
 )
 async def events(workflow_id: WorkflowId, run_id: RunId, watch: Watch) -> StreamingResponse:
     """`progress` carries a Progress; `done` carries `{progress, result}` and is the last."""

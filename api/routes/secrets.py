@@ -20,7 +20,13 @@ async def list_secrets(given: Given) -> SecretNames:
     return SecretNames(names=await given.secrets.names())
 
 
-@router.put("/{name:path}", operation_id="putSecret", summary="Store a secret", status_code=204, responses=refusals())
+@router.put(
+    "/{name:path}",
+    operation_id="putSecret",
+    summary="Store a secret",
+    status_code=204,
+    responses=refusals(NotFound),  # no route takes a line break
+)
 async def put_secret(name: SecretName, body: SecretBody, given: Given) -> None:
     await given.secrets.put(name, body.value)
 

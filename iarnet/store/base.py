@@ -133,7 +133,8 @@ class Instances(Protocol):
     """Intent and last known fact of each instance. A row is there before the provider is called."""
 
     async def intend(self, spec: InstanceSpec, provider_id: str) -> None:
-        """Raises `StaleEpoch` when a newer change of the app has begun, `NotFound` when the app is gone."""
+        """Raises `StaleEpoch` when a newer change of the app has begun, `NotFound` when the app is gone, and
+        `SpecMismatch` when the name is that of another app's instance there."""
         ...
 
     async def spec(self, name: str) -> InstanceSpec | None:
@@ -173,6 +174,10 @@ class ProviderRows(Protocol):
 
     async def states(self) -> list[ProviderState]: ...
 
+    async def claim(self, state: ProviderState) -> str:
+        """The home of this provider: that of `state` unless another node was first. Of several at once, one is."""
+        ...
+
 
 class Ledger(Protocol):
     """Who may use how much of which provider. One transaction a call, never oversubscribed."""
@@ -181,7 +186,7 @@ class Ledger(Protocol):
         """All or none. `limits` maps provider to what it has for us: memory, storage and GPU are counted.
 
         Idempotent by lease id: again replaces it, keeps it active when it is, and never refuses what it holds
-        already. Raises `NoRoom` naming the provider and what is short.
+        already. Raises `NoRoom` naming the provider and what is short, `SpecMismatch` when an id is another app's.
         """
         ...
 
@@ -330,7 +335,7 @@ class SecretRows(Protocol):
 
 class Installation(Protocol):
     async def owner(self, proposed: str) -> str:
-        """What everything that this installation makes is marked with: what was proposed first, then always the same."""
+        """What everything that this installation makes is marked with: proposed first, then always the same."""
         ...
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
+from iarnet.errors import SpecMismatch
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.store.apps import app_of, no_app, stale
 from iarnet.store.base import Clock
@@ -28,7 +29,10 @@ class SqlInstances:
                 raise no_app(spec.app)
             if row.epoch > spec.epoch:
                 raise stale(app_of(row), spec.epoch)
-            upsert(connection, instances, key, values)
+            upsert(connection, instances, key, values, where=instances.c.app == spec.app)
+            holder = connection.scalar(select(instances.c.app).where(*(instances.c[k] == v for k, v in key.items())))
+            if holder and holder != spec.app:
+                raise _not_ours(spec, holder)
 
         await self._database.write(work)
 
@@ -61,6 +65,15 @@ class SqlInstances:
         if provider_id is not None:
             which = which.where(instances.c.provider_id == provider_id)
         await self._database.write(lambda connection: connection.execute(which))
+
+
+def _not_ours(spec: InstanceSpec, holder: str) -> SpecMismatch:
+    return SpecMismatch(
+        f"{spec.name} is an instance of {holder}",
+        where=spec.name,
+        component=spec.component,
+        hint=f"give {spec.app}, or its component {spec.component}, another name",
+    )
 
 
 def _outdated(new: Instance, known: Instance) -> bool:

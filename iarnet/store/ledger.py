@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, not_, or_, select, update
 
-from iarnet.errors import InvalidInput, NoRoom, NotFound
+from iarnet.errors import InvalidInput, NoRoom, NotFound, SpecMismatch
 from iarnet.models.lease import Lease
 from iarnet.models.quantity import format_millis, format_size
 from iarnet.models.resources import Resources
@@ -77,6 +77,7 @@ def _reserve(connection: Connection, asked: dict[str, Lease], limits: dict[str, 
     connection.execute(delete(tables.leases).where(_lease.provider_id.in_(provider_ids), not_(_counts(now))))
     rows = connection.execute(select(tables.leases).where(_lease.id.in_(asked), _counts(now)))
     held = {row.id: _lease_of(row) for row in rows}
+    _refuse_foreign(asked, held)
     for provider_id in provider_ids:
         others = _sum_of_others(connection, provider_id, asked)
         new = [lease for lease in asked.values() if lease.provider_id == provider_id]
@@ -86,6 +87,18 @@ def _reserve(connection: Connection, asked: dict[str, Lease], limits: dict[str, 
     connection.execute(
         tables.leases.insert(), [_row_of(_still_active(lease, held.get(lease.id))) for lease in asked.values()]
     )
+
+
+def _refuse_foreign(asked: dict[str, Lease], held: dict[str, Lease]) -> None:
+    """`a` with the component `b-c` and `a-b` with `c` have instances of the same name."""
+    for id, lease in held.items():
+        if lease.app != asked[id].app:
+            raise SpecMismatch(
+                f"{id} is an instance of {lease.app}",
+                where=id,
+                component=asked[id].component,
+                hint=f"give {asked[id].app}, or its component {asked[id].component}, another name",
+            )
 
 
 def _sum_of_others(connection: Connection, provider_id: str, asked: Iterable[str]) -> Resources:

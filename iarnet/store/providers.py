@@ -46,6 +46,17 @@ class SqlProviderRows:
         key = {"id": state.info.id}
         await self._database.write(lambda connection: upsert(connection, provider_states, key, values, newer))
 
+    async def claim(self, state: ProviderState) -> str:
+        values = {"id": state.info.id, "state": state, "seen_at": state.seen_at}
+        query = select(provider_states.c.state).where(provider_states.c.id == state.info.id)
+
+        def work(connection: Connection) -> str:
+            insert_once(connection, provider_states, values)
+            held: ProviderState = connection.scalars(query).one()
+            return held.info.home
+
+        return await self._database.write(work)
+
     async def states(self) -> list[ProviderState]:
         query = select(provider_states.c.state).order_by(provider_states.c.id)
         return await self._database.read(lambda connection: list(connection.scalars(query)))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from iarnet.errors import (
+    Conflict,
     ImageUnavailable,
     NotFound,
     PortTaken,
@@ -18,6 +19,7 @@ from iarnet.errors import (
 from iarnet.models.component import HealthCheck, Volume
 from iarnet.models.instance import InstanceSpec, LogLine, LogQuery, PortBinding
 from iarnet.models.provider import ProviderEvent
+from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from tests.contract.docker_engine import engine_url, swept
@@ -151,6 +153,8 @@ async def test_an_unreachable_provider_says_so_in_every_call(world: World) -> No
         provider.network(world.app),
         provider.remove(spec.name, 1),
         provider.release(world.app, 1),
+        provider.owned(world.owner),
+        provider.discard(Belonging(kind="network", id="any", name="any", app=world.app), 1),
         provider.restart(spec.name),
         provider.inspect(spec.name),
         provider.instances(world.owner),
@@ -304,6 +308,39 @@ async def test_listing_is_by_owner_and_app(world: World) -> None:
     assert len(await world.provider.instances(world.owner, world.app)) == 2
     assert await world.provider.instances(world.owner, "another-app") == []
     assert await world.provider.instances("nobody") == []
+
+
+async def test_all_that_is_owned_is_found_and_can_be_discarded(world: World) -> None:
+    volumes = (Volume(name="data", path="/data"),)
+    made = await world.provider.deploy(spec_of(world, "db", volumes=volumes, epoch=3))
+    owned = {b.kind: b for b in await world.provider.owned(world.owner)}
+    assert {kind: (b.name, b.app, b.astray) for kind, b in owned.items() if kind != "network"} == {
+        "instance": (made.name, world.app, False),
+        "volume": ("db/data", world.app, False),
+    }
+    assert (owned["network"].app, owned["network"].astray) == (world.app, False)
+    found = owned["instance"].instance
+    assert found is not None
+    assert (found.id, found.state, found.epoch, found.spec_hash) == (made.id, "running", 3, made.spec_hash)
+    assert await world.provider.owned("nobody") == []
+
+    with pytest.raises(Conflict):
+        await world.provider.discard(owned["network"], 3)
+    for kind in ("instance", "volume", "network"):
+        with pytest.raises(StaleEpoch):
+            await world.provider.discard(owned[kind], 2)
+        for _ in range(2):
+            await world.provider.discard(owned[kind], 3)
+    assert await world.provider.owned(world.owner) == []
+
+
+async def test_what_took_the_place_of_something_is_not_discarded_with_it(world: World) -> None:
+    made = await world.provider.deploy(spec_of(world))
+    (before,) = [b for b in await world.provider.owned(world.owner) if b.kind == "instance"]
+    await world.lose(made.name)
+    again = await world.provider.deploy(spec_of(world))
+    await world.provider.discard(before, 1)
+    assert [i.id for i in await world.provider.instances(world.owner)] == [again.id]
 
 
 async def test_restart_is_in_place(world: World) -> None:

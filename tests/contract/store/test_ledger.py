@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iarnet.errors import InvalidInput, NoRoom, NotFound
+from iarnet.errors import InvalidInput, NoRoom, NotFound, SpecMismatch
 from iarnet.models.resources import MIB, Resources
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
@@ -94,6 +94,14 @@ async def test_an_expired_reservation_comes_back_while_nobody_has_reserved(store
     await store.ledger.activate("a")
     with pytest.raises(NoRoom):
         await store.ledger.reserve([lease("b")], FOUR)
+
+
+async def test_a_lease_of_another_app_is_not_taken_over(store: SqlStore) -> None:
+    await store.ledger.reserve([lease("a")], FOUR)
+    with pytest.raises(SpecMismatch, match="a is an instance of shop") as refusal:
+        await store.ledger.reserve([lease("b", app="other"), lease("a", app="other")], FOUR)
+    assert refusal.value.hint
+    assert [(each.id, each.app) for each in await store.ledger.leases()] == [("a", "shop")]
 
 
 async def test_releasing_gives_room_back(store: SqlStore) -> None:

@@ -5,7 +5,7 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -15,6 +15,7 @@ from iarnet.models.resources import Resources
 from iarnet.store.base import Store
 from iarnet.store.open import open_store
 from tests.contract.store.values import Watch, lease
+from tests.depth import LONGEST_S, searching
 
 IDS = st.sampled_from("abcd")
 PROVIDERS = st.sampled_from(["box", "cloud"])
@@ -128,6 +129,8 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.runner.run(call)
 
 
+@pytest.mark.search
+@pytest.mark.timeout(LONGEST_S)
 def test_the_ledger_does_what_the_model_does(url: str) -> None:
     """Fewer examples on PostgreSQL: the statements are the same, and each takes three times as long."""
     clock = Watch()
@@ -136,12 +139,8 @@ def test_the_ledger_does_what_the_model_does(url: str) -> None:
         machine = type("Machine", (LedgerMachine,), {"runner": runner, "store": store, "clock": clock})
         run_state_machine_as_test(
             machine,
-            settings=settings(
-                max_examples=50 if url.startswith("sqlite") else 20,
-                stateful_step_count=15,
-                deadline=None,
-                database=None,
-                suppress_health_check=[HealthCheck.too_slow],
-            ),
+            settings=searching(usually=50, deep=2_000, steps=15)
+            if url.startswith("sqlite")
+            else searching(usually=20, deep=500, steps=15),
         )
         runner.run(store.aclose())

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from iarnet.errors import AlreadyExists, StaleEpoch
+from iarnet.errors import AlreadyExists, SpecMismatch, StaleEpoch
 from iarnet.models.provider import ProviderHealth, ProviderInfo, ProviderRegistration, ProviderState
 from iarnet.models.resources import Capacity, Resources
 from iarnet.store.sql import SqlStore
@@ -37,6 +37,19 @@ async def test_intents_and_newer_changes_at_once_leave_no_stale_intent(store: Sq
     _, *passed = await asyncio.gather(store.facts.begin(begin()), *(intend(replica) for replica in range(10)))
     assert len(await store.instances.list()) == sum(passed)
     assert not await intend(11)
+
+
+async def test_an_instance_of_another_app_is_not_taken_over(store: SqlStore) -> None:
+    """`shop` with the component `web-api` and `shop-web` with `api` make the same name."""
+    for app in ("shop", "shop-web"):
+        await store.facts.begin(begin(app=app, git=GIT))
+    name = "iarnet-shop-web-api-r1-0"
+    await store.instances.intend(spec(name=name, component="web-api"), "box")
+    with pytest.raises(SpecMismatch, match="is an instance of shop") as refusal:
+        await store.instances.intend(spec(name=name, app="shop-web", component="api"), "box")
+    assert refusal.value.hint
+    assert [i.component for i in await store.instances.list("shop")] == ["web-api"]
+    assert await store.instances.list("shop-web") == []
 
 
 async def test_an_instance_is_pending_until_its_provider_speaks(store: SqlStore, clock: Watch) -> None:
@@ -123,6 +136,18 @@ async def test_the_state_seen_last_stays(store: SqlStore, clock: Watch) -> None:
     await store.providers.save_state(newer)
     await store.providers.save_state(older)
     assert await store.providers.states() == [newer]
+
+
+async def test_a_provider_has_the_home_that_was_first(store: SqlStore, clock: Watch) -> None:
+    def of(home: str) -> ProviderState:
+        seen = state(clock)
+        return seen.model_copy(update={"info": seen.info.model_copy(update={"home": home})})
+
+    homes = await asyncio.gather(*(store.providers.claim(of(f"node-{n}")) for n in range(8)))
+    assert len(set(homes)) == 1
+    assert await store.providers.claim(of("late")) == homes[0]
+    await store.providers.unregister("box")
+    assert await store.providers.claim(of("late")) == "late"
 
 
 async def test_sealed_values_go_by_prefix(store: SqlStore) -> None:

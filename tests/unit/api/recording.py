@@ -22,6 +22,7 @@ class RecordingGateway:
         self.full: list[Breaker] = []
         self.drained: list[tuple[str, float]] = []
         self.closed: dict[int, str] = {}
+        self.unused: dict[str, str] = {}
 
     async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
         raise NotImplementedError("the API never asks for it")
@@ -45,6 +46,9 @@ class RecordingGateway:
     async def breakers(self, app: str = "") -> list[Breaker]:
         self._check()
         return self.full
+
+    async def uncertified(self) -> dict[str, str]:
+        return self.unused
 
     async def unopened(self) -> dict[int, str]:
         return self.closed

@@ -13,7 +13,7 @@ from workers.node import clock
 async def test_its_certificate_is_for_everybody_who_may_ask(
     app: FastAPI, services: Services, client: httpx.AsyncClient
 ) -> None:
-    own = OwnAuthority(services.secrets, "home", clock)
+    own = OwnAuthority(services.secrets, "home", clock, ["localhost"])
     app.state.services = replace(services, authority=own.certificate)
     answer = await client.get("/api/v1/authority")
     assert answer.json() == {"certificate": await own.certificate()}

@@ -174,3 +174,20 @@ async def test_a_listing_says_how_far_it_is(
     found = (await client.get(V1)).json()["domains"][0]
     assert (found["state"], problem in found["problem"], warning in found["warning"]) == (state, True, True)
     assert (bool(found["problem"]), bool(found["warning"])) == (bool(problem), bool(warning))
+
+
+@pytest.mark.parametrize(("why", "state"), [("", "waiting"), ("its certificate can't be used: x", "failed")])
+async def test_a_name_is_ready_when_the_gateway_uses_its_certificate(
+    client: httpx.AsyncClient, shop: Services, why: str, state: str
+) -> None:
+    assert isinstance(shop.gateway, RecordingGateway)
+    await shop.store.domains.put(Domain(host=HOST, app="shop", component="web"))
+    end = datetime.now(UTC) + timedelta(days=50)
+    await shop.store.domains.put_certificate(
+        Certificate(host=HOST, chain="", key="", not_before=end, not_after=end, issuer="CN=x")
+    )
+    shop.gateway.unused = {HOST: why}
+    found = (await client.get(V1)).json()["domains"][0]
+    assert (found["state"], found["problem"]) == (state, why)
+    shop.gateway.unused = {}
+    assert (await client.get(V1)).json()["domains"][0]["state"] == "ready"
