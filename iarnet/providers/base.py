@@ -6,6 +6,7 @@ from typing import Protocol
 from iarnet.models.component import EnvVar, HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
+from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Capacity
 from iarnet.models.traffic import AppNetwork
 
@@ -65,6 +66,17 @@ class Provider(Protocol):
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
         """Remove the app's network here with all addresses, and these of its volumes (`{component}/{volume}`)."""
+        ...
+
+    async def owned(self, owner: str) -> list[Belonging]:
+        """Everything that carries the owner's mark, whatever it is called."""
+        ...
+
+    async def discard(self, belonging: Belonging, epoch: int) -> None:
+        """Stop and remove exactly this, by its ID. Nothing there is fine.
+
+        Raises `SpecMismatch` when it isn't ours, `Conflict` when something uses it, `StaleEpoch` as `remove`.
+        """
         ...
 
     async def restart(self, name: str) -> Instance:

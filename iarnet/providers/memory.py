@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from iarnet.errors import (
+    Conflict,
     ImageUnavailable,
     NotFound,
     PortTaken,
@@ -21,6 +22,7 @@ from iarnet.errors import (
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import Capabilities, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
+from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource
@@ -124,6 +126,10 @@ class MemoryProvider:
         self._change(one, state="removed")
         self._tell("removed", one)
 
+    def all(self) -> list[tuple[InstanceSpec, Instance]]:
+        """What is there."""
+        return [(one.spec, one.instance) for one in list(self._all.values())]
+
     def found_at(self, name: str, host: str) -> str | None:
         """Where the instance finds the host of this name."""
         spec = self._one(name).spec
@@ -199,6 +205,28 @@ class MemoryProvider:
         self.networks.discard(app)
         self.volumes -= {f"{app}/{volume}" for volume in volumes}
         self._epochs.pop(app, None)
+
+    async def owned(self, owner: str) -> list[Belonging]:
+        await self._step("owned")
+        mine = [one.instance for one in self._all.values() if one.spec.owner == owner]
+        beside = owner == self._owner or self._owner is None
+        return [
+            *(_instance(each) for each in mine),
+            *(Belonging(kind="network", id=app, name=app, app=app) for app in sorted(self.networks) if beside),
+            *(_volume(volume) for volume in sorted(self.volumes) if beside),
+        ]
+
+    async def discard(self, belonging: Belonging, epoch: int) -> None:
+        await self._step("discard", belonging.name)
+        self._admit(belonging.app, epoch)
+        if belonging.kind == "network":
+            self._refuse_use(belonging.app)
+            self.networks.discard(belonging.app)
+            self._epochs.pop(belonging.app, None)
+        elif belonging.kind == "volume":
+            self.volumes.discard(belonging.id)
+        elif (one := self._all.get(belonging.name)) and one.instance.id == belonging.id:
+            await self.remove(belonging.name, epoch)
 
     async def restart(self, name: str) -> Instance:
         await self._step("restart", name)
@@ -291,7 +319,7 @@ class MemoryProvider:
             epoch=spec.epoch,
             provider_id=self.info.id,
             spec_hash=spec.spec_hash,
-            id=f"memory-{self._made}",
+            id=f"{self.info.id}-{self._made}",
             state="created",
             image=spec.image,
             ports=spec.ports,
@@ -352,6 +380,10 @@ class MemoryProvider:
             )
         self._epochs[app] = epoch
 
+    def _refuse_use(self, app: str) -> None:
+        if users := sorted(name for name, one in self._all.items() if one.spec.app == app):
+            raise Conflict(f"The network of {app} is in use by {', '.join(users)}", hint="remove its instances first")
+
     def _refuse_foreign(self, name: str) -> None:
         if name in self._foreign:
             raise SpecMismatch(
@@ -398,3 +430,13 @@ class MemoryProvider:
 
 def _at(network: AppNetwork, slot: int) -> AppNetwork:
     return network.model_copy(update={"address": f"{network.address}-{slot}"}) if slot else network
+
+
+def _instance(instance: Instance) -> Belonging:
+    found = {"name": instance.name, "app": instance.app, "component": instance.component, "instance": instance}
+    return Belonging(kind="instance", id=instance.id, **found)
+
+
+def _volume(id: str) -> Belonging:
+    app, _, name = id.partition("/")
+    return Belonging(kind="volume", id=id, name=name, app=app, component=name.partition("/")[0])

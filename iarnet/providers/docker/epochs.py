@@ -28,11 +28,14 @@ class Epochs:
             )
         self._newest[app] = epoch
 
-    def forget(self, app: str) -> None:
-        """For an app that has nothing here any more: made again, it starts with a low epoch."""
-        self._newest.pop(app, None)
+    def forget(self, app: str, epoch: int) -> None:
+        """For an app that has nothing here any more, unless a newer change has been here: made again, it may start
+        with a low epoch."""
+        if self._newest.get(app) == epoch:
+            del self._newest[app]
 
     async def _labelled(self, app: str) -> int:
         labels = [f"{OWNER}={self._owner}", f"{APP}={app}"]
         listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
-        return max((int(each["Labels"][EPOCH]) for each in listed), default=0)
+        given = [each["Labels"].get(EPOCH, "") for each in listed]
+        return max((int(epoch) for epoch in given if epoch.isdecimal()), default=0)

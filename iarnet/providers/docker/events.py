@@ -7,7 +7,9 @@ from iarnet.errors import ProviderUnavailable
 from iarnet.models.instance import Instance, InstanceState
 from iarnet.models.provider import ProviderEvent
 from iarnet.providers.docker.engine import Engine
-from iarnet.providers.docker.spec import NAME, OWNER, gone, instance
+from iarnet.providers.docker.names import Names
+from iarnet.providers.docker.owned import is_instance
+from iarnet.providers.docker.spec import OWNER, gone, instance
 
 Kind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
 
@@ -22,7 +24,7 @@ _KINDS: dict[str, tuple[Kind, InstanceState]] = {
 
 
 async def events(engine: Engine, provider_id: str, owner: str) -> AsyncIterator[ProviderEvent]:
-    """Those of containers that carry the owner's label. Raises `ProviderUnavailable` when the stream ends."""
+    """Those of the owner's instances. Raises `ProviderUnavailable` when the stream ends."""
     wanted = {
         "type": "container",
         "label": f"{OWNER}={owner}",
@@ -30,7 +32,8 @@ async def events(engine: Engine, provider_id: str, owner: str) -> AsyncIterator[
     }
     async for raw in engine.stream(lambda c: c.events(filters=wanted, decode=True)):
         known = _KINDS.get(raw.get("Action", ""))
-        if known is not None and NAME in raw["Actor"]["Attributes"]:
+        attributes = raw["Actor"]["Attributes"]
+        if known is not None and is_instance(attributes, [attributes["name"]], Names(owner)):
             kind, state = known
             yield ProviderEvent(
                 provider_id=provider_id, kind=kind, instance=await _subject(engine, provider_id, raw, state)

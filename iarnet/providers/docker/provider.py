@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
+from iarnet import faults
 from iarnet.errors import (
     Conflict,
     IarnetError,
@@ -19,6 +20,7 @@ from iarnet.errors import (
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
+from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Capacity
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource, SecretReader
@@ -33,6 +35,7 @@ from iarnet.providers.docker.images import EngineImages, Images
 from iarnet.providers.docker.meters import Meters
 from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.network import Networks
+from iarnet.providers.docker.owned import Owned, called, is_instance
 from iarnet.providers.docker.ports import Ports
 from iarnet.providers.docker.probe import Prober
 from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance
@@ -86,6 +89,7 @@ class DockerProvider:
         self._epochs = Epochs(self._engine, owner, info.id)
         self._networks = Networks(self._engine, self._names, network_pool)
         self._volumes = Volumes(self._engine, self._names)
+        self._owned = Owned(self._engine, info.id)
         self._ports = Ports(self._engine, publish_address)
         self._images = Images(self._patient)
         self._stopper = Stopper(self._patient, clock)
@@ -110,7 +114,9 @@ class DockerProvider:
 
     async def network(self, app: str, slot: int = 0) -> AppNetwork:
         async with self._lock(f"network of {app}"):
-            return await self._networks.ensure(app, slot)
+            network = await self._networks.ensure(app, slot)
+            faults.reached("network.made")
+            return network
 
     async def remove(self, name: str, epoch: int) -> None:
         async with self._lock(name):
@@ -119,15 +125,35 @@ class DockerProvider:
                 return
             await self._epochs.admit(self._labels(name, found)[APP], epoch)
             await self._stopper.stop(found)
+            faults.reached("container.stopped")
             await self._discard(found["Id"])
+
+    async def owned(self, owner: str) -> list[Belonging]:
+        return await self._owned.of(owner)
+
+    async def discard(self, belonging: Belonging, epoch: int) -> None:
+        # Under the lock of whoever makes such a thing and has been admitted before: one of the two is refused.
+        async with self._lock(belonging.name if belonging.kind == "instance" else f"network of {belonging.app}"):
+            if belonging.app:
+                await self._epochs.admit(belonging.app, epoch)
+            if belonging.kind == "network":
+                await self._owned.remove_network(belonging.id, self._owner)
+                self._epochs.forget(belonging.app, epoch)
+            elif belonging.kind == "volume":
+                await self._owned.remove_volume(belonging.id, self._owner)
+            elif found := await self._owned.container(belonging.id, self._owner):
+                await self._stopper.stop(found)
+                await self._discard(belonging.id)
 
     async def release(self, app: str, epoch: int, volumes: tuple[str, ...] = ()) -> None:
         await self._epochs.admit(app, epoch)
         async with self._lock(f"network of {app}"):
             await self._networks.remove(app)
+        faults.reached("network.removed")
         for volume in volumes:
             await self._volumes.remove(app, volume)
-        self._epochs.forget(app)
+            faults.reached("volume.removed")
+        self._epochs.forget(app, epoch)
 
     async def restart(self, name: str) -> Instance:
         async with self._lock(name):
@@ -144,7 +170,8 @@ class DockerProvider:
     async def instances(self, owner: str, app: str | None = None) -> list[Instance]:
         labels = [NAME, f"{OWNER}={owner}"] + ([f"{APP}={app}"] if app else [])
         listed = await self._engine.ask(lambda c: c.containers(all=True, filters={"label": labels}))
-        found = await asyncio.gather(*(self._engine.container(each["Id"]) for each in listed))
+        placed = [each for each in listed if is_instance(each["Labels"], called(each), Names(owner))]
+        found = await asyncio.gather(*(self._engine.container(each["Id"]) for each in placed))
         return [instance(each, self.info.id) for each in found if each is not None]
 
     async def probe(self, name: str, check: HealthCheck) -> ProbeResult:
@@ -207,6 +234,7 @@ class DockerProvider:
         slots = sorted({0, *spec.hosts.values()})
         addresses = {slot: (await self.network(spec.app, slot)).address for slot in slots}
         await self._volumes.ensure(spec)
+        faults.reached("volume.made")
         body = container(
             spec,
             await self._env(spec),
@@ -221,6 +249,7 @@ class DockerProvider:
             )
         except Conflict:
             return await self._adopt_when_made(spec)
+        faults.reached("container.created")
         try:
             return await self._start(spec, made["Id"])
         except IarnetError:
@@ -246,6 +275,7 @@ class DockerProvider:
                 await self._engine.call(lambda c: c.start(id))
             except IarnetError as e:
                 raise await self._why_not_started(spec, e) from e
+            faults.reached("container.started")
         return instance(await self._found(spec.name), self.info.id)
 
     async def _why_not_started(self, spec: InstanceSpec, error: IarnetError) -> IarnetError:

@@ -80,7 +80,7 @@ def instance(container: dict[str, Any], provider_id: str) -> Instance:
     """`container`: the engine's answer to `inspect`, of a container that carries our labels."""
     given = container["Config"]["Labels"]
     state = container["State"]
-    known = _STATES.get(state["Status"], "lost")
+    known = state_of(state["Status"])
     ended = known in ("exited", "removed")
     return Instance(
         **_identity(given, provider_id),
@@ -95,6 +95,10 @@ def instance(container: dict[str, Any], provider_id: str) -> Instance:
         finished_at=_time(state["FinishedAt"]) if ended else None,
         message=_message(state),
     )
+
+
+def state_of(status: str) -> InstanceState:
+    return _STATES.get(status, "lost")
 
 
 def gone(attributes: dict[str, str], provider_id: str, *, id: str, state: InstanceState) -> Instance:
