@@ -77,6 +77,10 @@ class Settings(Value):
         default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'iarnet.db'}",
         description="`sqlite:///path` or `postgresql://user:password@host/name`",
     )
+    token_file: FilePath = Field(
+        default_factory=lambda data: data["data_dir"] / "token",
+        description="token of the API, made at the first start with mode 0600; several APIs share one",
+    )
     resource_limits: ResourceLimits = ResourceLimits()
     system_reserve: SystemReserve = SystemReserve()
     logging: Logging = Logging()
@@ -98,8 +102,9 @@ class Settings(Value):
         return self._reachable(self.peer_listen_addr)
 
     @property
-    def token_file(self) -> Path:
-        return self.data_dir / "token"
+    def shares_store(self) -> bool:
+        """Whether other nodes may be at work on the same database."""
+        return not self.database_url.startswith("sqlite")
 
     @property
     def address_file(self) -> Path:

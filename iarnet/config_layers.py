@@ -19,7 +19,7 @@ ALIASES = {
     "IARNET_GPU_LIMIT": "resource_limits.gpu",
 }
 # Ours, but not settings of a node: the command line's, the set-up's and the tests'.
-OTHERS = re.compile(r"IARNET_(CONFIG|SERVER|TOKEN|CACHE|TEST_.*)")
+OTHERS = re.compile(r"IARNET_(CONFIG|SERVER|TOKEN|CACHE|FAULTS|TEST_.*)")
 # In a cluster with a Service named "iarnet", Kubernetes puts these into every container.
 SERVICE_LINKS = re.compile(r"IARNET_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)")
 

@@ -161,6 +161,11 @@ class Temporal(Value):
     namespace: str = Field(default="iarnet", pattern=r"^[A-Za-z0-9._-]{1,200}$", description="namespace")
     tls: TemporalTls = TemporalTls()
     api_key_file: FilePath | None = Field(default=None, description="file that holds an API key")
+    build_id: str = Field(
+        default="",
+        pattern=r"^(\d+(\.\d+){0,3})?$",
+        description="version of the workers, such as `2`: runs end on the one they began on; empty: on any",
+    )
     binary: str = Field(default="", description="path of the `temporal` program for our own; empty finds it")
     port: PortNumber = Field(default=7233, description="port of our own Temporal, on loopback; 0 takes a free one")
     ui_port: PortNumber = Field(default=8233, description="port of its web UI, on loopback; 0 takes a free one")
@@ -228,6 +233,11 @@ class GatewaySettings(Value):
         ge=0,
         le=1,
         description="share of the requests that is logged, 0 to 1; what fails is logged in any case",
+    )
+    own_names: tuple[str, ...] = Field(
+        default=("localhost", "home.arpa", "internal", "test"),
+        min_length=1,
+        description="names for which the node's own authority may sign, each with all below it",
     )
     acme: AcmeSettings = AcmeSettings()
 

@@ -1,5 +1,5 @@
 """Make this machine able to run containers and tests: `machine.py engine-up | engine-down | images [--all] | all |
-host | pebble`.
+host | pebble | temporal`.
 
 Uses what is there first, adds only what is missing, and may be run again at any time.
 """
@@ -8,9 +8,9 @@ import argparse
 import sys
 
 import engine
+import go_programs
 import images
 import packages
-import pebble
 from places import exclusively, say
 
 
@@ -21,7 +21,8 @@ def main() -> None:
     commands.add_parser("engine-up", help="use or start a Docker engine")
     commands.add_parser("engine-down", help="end the engine that engine-up started")
     commands.add_parser("host", help="print the engine's DOCKER_HOST value")
-    commands.add_parser("pebble", help="build the ACME server of the tests, and print where it is")
+    for name in go_programs.NAMES:
+        commands.add_parser(name, help=f"build {name} for the tests, and print where it is")
     for name in ("images", "all"):
         commands.add_parser(name, help="engine and base images").add_argument(
             "--all", action="store_true", help="also the images and programs that only tests need"
@@ -30,8 +31,8 @@ def main() -> None:
     if arguments.command == "host":
         print(_running_host())
         return
-    if arguments.command == "pebble":
-        print(pebble.provide() or sys.exit("there is no go on this machine; Go 1.24 or newer builds it"))
+    if arguments.command in go_programs.NAMES:
+        print(go_programs.provide(arguments.command) or sys.exit("there is no go on this machine; Go 1.26 builds it"))
         return
     with exclusively("machine"):
         if arguments.command == "engine-down":
@@ -43,7 +44,8 @@ def main() -> None:
             return
         if arguments.all:
             packages.require(packages.FOR_TESTS, packages.HIDDEN)
-            pebble.provide()
+            for name in go_programs.NAMES:
+                go_programs.provide(name)
         images.provide(host, every=arguments.all)
 
 

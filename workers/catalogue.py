@@ -8,6 +8,7 @@ from workflows.health_watch import HealthWatch
 from workflows.import_app import ImportApp
 from workflows.plan_change import PlanChange
 from workflows.provider_watch import ProviderWatch
+from workflows.reconcile import Reconcile
 from workflows.select_providers import SelectProviders
 from workflows.stop_app import StopApp
 
@@ -22,4 +23,5 @@ WORKFLOWS = (
     HealthWatch,
     ProviderWatch,
     CertificateWatch,
+    Reconcile,
 )

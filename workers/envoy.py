@@ -11,9 +11,9 @@ from iarnet.gateway.envoy import EnvoyGateway
 from iarnet.gateway.named import Ports
 from iarnet.gateway.names import Names
 from iarnet.gateway.xds import AdsServer
-from iarnet.providers.registry import LOCAL
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Store, Traffic
+from workers.mode import local_provider
 
 
 async def started(stack: AsyncExitStack, settings: Settings, store: Store, secrets: Secrets) -> EnvoyGateway:
@@ -21,13 +21,13 @@ async def started(stack: AsyncExitStack, settings: Settings, store: Store, secre
 
     Raises `Missing`, `GatewayUnavailable`.
     """
-    where = process.place(settings.data_dir / "gateway")
+    where, provider_id = process.place(settings.data_dir / "gateway"), local_provider(settings)
     admin, ads, traffic = Admin(where.admin), AdsServer(), store.traffic
     address = settings.docker.publish_address
     ports = Ports(address, settings.gateway.http_port, settings.gateway.https_port, where.access_log)
     gateway = EnvoyGateway(
         traffic,
-        LOCAL,
+        provider_id,
         ads,
         admin,
         Names(store.domains, secrets, ads, ports),
@@ -42,7 +42,7 @@ async def started(stack: AsyncExitStack, settings: Settings, store: Store, secre
     }
     envoy = await process.start(where, **options)
     await access_log.set_share(admin, settings.gateway.access_log)
-    stack.push_async_callback(_leave, where, traffic)
+    stack.push_async_callback(_leave, where, traffic, provider_id)
     await gateway.start(where.ads)
     stack.push_async_callback(gateway.aclose)
     for service in (
@@ -54,6 +54,6 @@ async def started(stack: AsyncExitStack, settings: Settings, store: Store, secre
     return gateway
 
 
-async def _leave(where: process.Place, traffic: Traffic) -> None:
-    if not await traffic.services(provider_id=LOCAL):
+async def _leave(where: process.Place, traffic: Traffic, provider_id: str) -> None:
+    if not await traffic.services(provider_id=provider_id):
         await process.stop(where)

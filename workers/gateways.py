@@ -17,6 +17,7 @@ from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
 from iarnet.providers.registry import LOCAL
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Store
+from workers.mode import local_provider
 
 _AGAIN_S = 2.0
 _START_S = 30.0
@@ -76,6 +77,12 @@ class LateGateway:
             return {}
         return await self._starting.result().unopened()
 
+    async def uncertified(self) -> dict[str, str]:
+        """None before it has started, whatever keeps it from that."""
+        if self._starting is None or not self._starting.done():
+            return {}
+        return await self._starting.result().uncertified()
+
     async def breakers(self, app: str = "") -> list[Breaker]:
         """None before it has started, whatever keeps it from that."""
         if self._starting is None or not self._starting.done():
@@ -123,13 +130,14 @@ class LateGateway:
 class NodeGateways:
     """Implements `Gateways`. `elsewhere`: those beside other engines, as of now."""
 
-    def __init__(self, local: Gateway, elsewhere: Elsewhere = dict) -> None:
+    def __init__(self, local: Gateway, elsewhere: Elsewhere = dict, provider_id: str = LOCAL) -> None:
         self.local = local
+        self._provider_id = provider_id
         self._elsewhere = elsewhere
 
     def all(self) -> Mapping[str, Gateway]:
         """By provider."""
-        return {LOCAL: self.local, **self._elsewhere()}
+        return {self._provider_id: self.local, **self._elsewhere()}
 
     def get(self, provider_id: str) -> Gateway:
         return self.all().get(provider_id, Direct())
@@ -144,14 +152,16 @@ async def gateways(
         yield NodeGateways(Direct())
         return
     async with AsyncExitStack() as stack:
-        late = LateGateway(partial(_envoy, stack, settings, store, secrets), partial(_is_used, store))
+        provider_id = local_provider(settings)
+        used = partial(_is_used, store, provider_id)
+        late = LateGateway(partial(_envoy, stack, settings, store, secrets), used)
         stack.push_async_callback(late.aclose)
         await late.look()
-        yield NodeGateways(late, elsewhere)
+        yield NodeGateways(late, elsewhere, provider_id)
 
 
-async def _is_used(store: Store) -> bool:
-    return bool(await store.traffic.services(provider_id=LOCAL) or await store.domains.list())
+async def _is_used(store: Store, provider_id: str) -> bool:
+    return bool(await store.traffic.services(provider_id=provider_id) or await store.domains.list())
 
 
 async def _envoy(stack: AsyncExitStack, settings: Settings, store: Store, secrets: Secrets) -> Gateway:

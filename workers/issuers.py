@@ -32,7 +32,7 @@ class NodeIssuers:
     """By the kind of a domain's certificate."""
 
     def __init__(self, settings: Settings, secrets: Secrets, clock: Clock) -> None:
-        self._own = LateIssuer(partial(_own, settings.node_name, secrets, clock))
+        self._own = LateIssuer(partial(_own, settings, secrets, clock))
         acme = LateIssuer(partial(_acme, settings, secrets, clock))
         self.by_kind: dict[str, Issuer] = {"own": self._own, "acme": acme}
 
@@ -42,8 +42,9 @@ class NodeIssuers:
         return certificate
 
 
-def _own(node: str, secrets: Secrets, clock: Clock) -> Any:
-    return import_module("iarnet.certificates.authority").OwnAuthority(secrets, node, clock)
+def _own(settings: Settings, secrets: Secrets, clock: Clock) -> Any:
+    names = settings.gateway.own_names
+    return import_module("iarnet.certificates.authority").OwnAuthority(secrets, settings.node_name, clock, names)
 
 
 def _acme(settings: Settings, secrets: Secrets, clock: Clock) -> Any:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from iarnet.config import Settings
 from iarnet.errors import Missing
+from iarnet.providers.registry import LOCAL
 
 Mode = Literal["standalone", "k8s"]
 
@@ -31,6 +32,11 @@ def settled(settings: Settings, environ: Mapping[str, str]) -> Settings:
         )
     found = detect(settings.mode, environ, service_account=SERVICE_ACCOUNT.exists())
     return settings.model_copy(update={"mode": found})
+
+
+def local_provider(settings: Settings) -> str:
+    """What this machine's engine is called. Where nodes share a store, each has one."""
+    return f"docker-{settings.node_name}"[:63] if settings.shares_store else LOCAL
 
 
 def looks_for_docker(settings: Settings) -> bool:

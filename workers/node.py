@@ -1,9 +1,12 @@
-"""A whole node in one process: the composition root. Nothing else knows which adapter stands behind which port."""
+"""A whole node in one process, or one side of it: the composition root.
+
+Nothing else knows which adapter stands behind which port.
+"""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,15 +21,16 @@ from activities.analyzing import Analyzing
 from activities.building import Building
 from activities.certifying import Certifying, watch_certificate
 from activities.deploying import Deploying
-from activities.placing import Placing
+from activities.placing import Placing, always, among_several
 from activities.planning import Planning
 from activities.ports import HostPorts
+from activities.reconciling import Reconciling
 from activities.recording import Recording
 from activities.revising import Revising
 from activities.sourcing import Sourcing
 from activities.watching import Watching
 from api.services import Services
-from iarnet import logs
+from iarnet import faults, logs
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.builds.docker import DockerBuilder
 from iarnet.builds.late import LateBuilder
@@ -40,16 +44,19 @@ from iarnet.sources.base import Tree
 from iarnet.sources.git import GitSources, SourceLimits
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from workers import data_directory, former, mode, pools, replaying, temporal
+from workers import data_directory, former, mode, pools, replaying, roles, temporal, versions
 from workers.attaching import Attachments
+from workers.following import follow
 from workers.gateways import NodeGateways, gateways
 from workers.issuers import NodeIssuers
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
 from workers.pools import Activities
+from workers.reading import keep
 from workers.remotes import Remotes, base
+from workers.roles import Role
 from workers.serving import serving
-from workers.sweep import sweep
+from workers.sweep import is_open, sweep
 from workers.together import Together
 
 log = structlog.get_logger()
@@ -57,7 +64,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Node:
-    """A running node. `url` is where its API answers, `ui` the Temporal web UI or empty."""
+    """A running node. `url` is where its API answers, empty without one; `ui` the Temporal web UI or empty."""
 
     url: str
     ui: str
@@ -80,52 +87,83 @@ class Adapters:
     monitors: NodeMonitors
 
 
-def main(loaded: Loaded, environ: Mapping[str, str]) -> None:
-    """`iarnet up`: until SIGTERM or SIGINT."""
-    settings = mode.settled(loaded.settings, environ)
+def main(loaded: Loaded, environ: Mapping[str, str], role: Role = "node") -> None:
+    """`iarnet up`, `iarnet api`, `iarnet worker`: until SIGTERM or SIGINT."""
+    settings = roles.settled(mode.settled(loaded.settings, environ), role)
+    faults.arm(environ.get("IARNET_FAULTS", ""))
     with data_directory.held(settings.data_dir):
-        asyncio.run(_until_told(settings))
+        asyncio.run(_until_told(settings, role))
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Node]:
-    """A node, up; it ends cleanly with the block. The data directory must be held, and the mode be settled."""
+async def running(settings: Settings, role: Role = "node", beside: Sequence[Provider] = ()) -> AsyncIterator[Node]:
+    """A node, up; it ends cleanly with the block. The data directory must be held, mode and role be settled.
+
+    `beside`: providers that it has besides those that it finds and those that are registered.
+    """
     identity = f"{settings.node_name}@{os.getpid()}"
     async with AsyncExitStack() as stack:
         adapters = await _adapters(stack, settings)
         connected = await stack.enter_async_context(temporal.connection(settings, identity))
-        client = connected.client
-        watching = Watching(
-            adapters.store, adapters.providers, adapters.monitors, adapters.gateways, client, adapters.secrets, clock
-        )
-        attachments = _attachments(settings, adapters, client)
-        await stack.enter_async_context(attachments.looking())
-        activities = _activities(settings, adapters, watching, client)
-        pool = pools.workers(client, settings.node_name, activities, adapters.secrets)
-        await stack.enter_async_context(pools.serving(pool))
-        await former.release(client, settings.node_name, identity)
-        await sweep(client, adapters.store, watching)
+        attachments = _attachments(settings, adapters, connected.client, role)
+        if role == "api":
+            reading = keep(adapters.providers, adapters.store, attachments.docker_urls)
+            stack.callback(asyncio.create_task(reading).cancel)
+        else:
+            await _work(stack, settings, adapters, attachments, connected.client, beside)
         token = data_directory.token(settings.token_file)
-        services = _services(settings, adapters, attachments, connected, token)
-        url = await stack.enter_async_context(serving(settings, services))
-        settings.address_file.write_text(url)
-        stack.callback(settings.address_file.unlink, missing_ok=True)
-        log.info("ready", url=url, temporal_ui=connected.ui, node=settings.node_name)
+        url = ""
+        if role != "worker":
+            services = _services(settings, adapters, attachments, connected, token)
+            url = await stack.enter_async_context(serving(settings, services))
+            settings.address_file.write_text(url)
+            stack.callback(settings.address_file.unlink, missing_ok=True)
+        log.info("ready", role=role, url=url, temporal_ui=connected.ui, node=settings.node_name)
         yield Node(url, connected.ui, token)
         log.info("stopping")
+
+
+async def _work(
+    stack: AsyncExitStack,
+    settings: Settings,
+    adapters: Adapters,
+    attachments: Attachments,
+    client: Client,
+    beside: Sequence[Provider],
+) -> None:
+    """Providers are attached and watched, and the queues of this node are served, until the stack ends."""
+    watching = Watching(
+        adapters.store, adapters.providers, adapters.monitors, adapters.gateways, client, adapters.secrets, clock
+    )
+    for provider in beside:
+        await attachments.take(provider)
+    await stack.enter_async_context(attachments.looking())
+    activities = _activities(settings, adapters, watching, client)
+    build = settings.temporal.build_id
+    pool = pools.workers(client, settings.node_name, activities, adapters.secrets, build)
+    await stack.enter_async_context(pools.serving(pool))
+    if build:
+        await versions.take_over(client, build)
+    await former.release(client, settings.node_name, client.identity)
+    await sweep(client, adapters.store, watching)
+    if settings.shares_store and settings.gateway.enabled:
+        stack.callback(asyncio.create_task(follow(_together(settings, adapters))).cancel)
 
 
 def clock() -> datetime:
     return datetime.now(UTC)
 
 
-async def _until_told(settings: Settings) -> None:
+async def _until_told(settings: Settings, role: Role) -> None:
     logs.configure(settings.logging)
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    async with running(settings) as node:
-        print(f"IARNet is up.  API and docs: {node.url}/docs?token={node.token}", flush=True)
+    async with running(settings, role) as node:
+        if node.url:
+            print(f"IARNet is up.  API and docs: {node.url}/docs?token={node.token}", flush=True)
+        else:
+            print(f"IARNet is up.  This worker is the node {settings.node_name}.", flush=True)
         if node.ui:
             print(f"               Temporal:     {node.ui}", flush=True)
         await told.wait()
@@ -156,6 +194,7 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
         docker=DockerOptions(
             network_pool=settings.docker.network_pool,
             publish_address=settings.docker.publish_address,
+            local=mode.local_provider(settings),
             gateway=settings.gateway.enabled,
             companion=base(settings),
         ),
@@ -171,7 +210,7 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     return Adapters(owner, store, secrets, sources, providers, builder, leading, remotes, issuers, monitors)
 
 
-def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Attachments:
+def _attachments(settings: Settings, adapters: Adapters, client: Client, role: Role) -> Attachments:
     return Attachments(
         node=settings.node_name,
         providers=adapters.providers,
@@ -180,7 +219,10 @@ def _attachments(settings: Settings, adapters: Adapters, client: Client) -> Atta
         builder=adapters.builder,
         remotes=adapters.remotes,
         client=client,
+        local=mode.local_provider(settings),
         docker_urls=_docker_urls(settings),
+        shared=settings.shares_store,
+        attaches=role != "api",
         clock=clock,
     )
 
@@ -224,6 +266,7 @@ def _monitor(
 
 def _activities(settings: Settings, adapters: Adapters, watching: Watching, client: Client) -> Activities:
     store, providers, secrets, sources = adapters.store, adapters.providers, adapters.secrets, adapters.sources
+    node = settings.node_name
     revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
     planning = Planning(store, providers, ports, revising, adapters.owner, clock)
@@ -232,13 +275,25 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
     deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
     building = Building(store, adapters.builder)
     unnamed = partial(watch_certificate, client, changed=True)
-    recording = Recording(store, settings.node_name, "localhost", clock, unnamed)
-    placing = Placing(settings.node_name)
-    together = Together(adapters.gateways.all, store.traffic)
+    carrier = among_several(node, store, clock) if settings.shares_store else always(node)
+    recording = Recording(store, carrier, "localhost", clock, unnamed)
+    placing = Placing(carrier)
+    together = _together(settings, adapters)
+    reconciling = Reconciling(
+        store,
+        providers,
+        adapters.gateways,
+        secrets,
+        adapters.owner,
+        clock,
+        start_change=watching.start_change,
+        is_open=partial(is_open, client),
+    )
     certifying = Certifying(store, secrets, together, adapters.issuers.by_kind, clock)
     return Activities(
         anywhere=[
             recording.begin_change,
+            recording.finish_change,
             placing.this_node,
             watching.targets,
             watching.give_up,
@@ -252,7 +307,6 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
             certifying.forget_keys,
         ],
         here=[
-            recording.finish_change,
             sourcing.import_source,
             sourcing.forget_source,
             analyzing.analyze_source,
@@ -265,10 +319,15 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
             deploying.release_provider,
             watching.mend_instance,
             certifying.issue_certificate,
+            reconciling.reconcile_provider,
         ],
         watches=[watching.follow_provider],
         builds=[building.build_image],
     )
+
+
+def _together(settings: Settings, adapters: Adapters) -> Together:
+    return Together(adapters.gateways.all, adapters.store.traffic, mode.local_provider(settings))
 
 
 def _analyze(tree: Tree) -> Analysis:
@@ -295,7 +354,7 @@ def _services(
         add_provider=attachments.add,
         remove_provider=attachments.remove,
         replay=partial(replaying.replay, connected.client),
-        gateway=Together(adapters.gateways.all, adapters.store.traffic) if settings.gateway.enabled else None,
+        gateway=_together(settings, adapters) if settings.gateway.enabled or not attachments.attaches else None,
         http_port=settings.gateway.http_port,
         https_port=settings.gateway.https_port,
         authority=adapters.issuers.authority,

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 from temporalio.client import Client
@@ -17,8 +16,8 @@ from temporalio.worker import Worker
 from activities.failures import FailureInterceptor
 from activities.options import QUEUE, builds_queue, node_queue, watches_queue
 from iarnet.secrets.base import Secrets
+from workers import versions
 from workers.catalogue import WORKFLOWS
-from workers.sandbox import runner
 from workflows.refusals import RunInterceptor
 
 _STICKY_S = 1.0
@@ -36,14 +35,13 @@ class Activities:
     builds: Sequence[Any]
 
 
-def workers(client: Client, node: str, activities: Activities, secrets: Secrets) -> list[Worker]:
+def workers(client: Client, node: str, activities: Activities, secrets: Secrets, build: str = "") -> list[Worker]:
     """`iarnet` runs workflows and what any node can do; the other queues are this node's own.
 
-    After a kill, a run waits for its sticky queue to time out: 10 s by default, 1 s here.
+    After a kill, a run waits for its sticky queue to time out: 10 s by default, 1 s here. With a `build`, runs stay
+    on workers of the build that they began on; what a node alone can do any build of it does.
     """
     common: dict[str, Any] = {
-        # The default hashes the code of every loaded module: 0.2 s, and 3 s where Python keeps no bytecode.
-        "build_id": version("iarnet"),
         "interceptors": [FailureInterceptor(secrets), RunInterceptor()],
         "graceful_shutdown_timeout": timedelta(seconds=_GRACE_S),
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
@@ -55,10 +53,9 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
             task_queue=QUEUE,
             workflows=list(WORKFLOWS),
             activities=[*activities.anywhere],
-            workflow_runner=runner(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=_STICKY_S),
             max_concurrent_activities=100,
-            **common,
+            **common | versions.options(build),
         ),
         Worker(
             client,
@@ -66,12 +63,14 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
             activities=[*activities.anywhere, *activities.here],
             max_concurrent_activities=400,
             **common,
+            **versions.unversioned(),
         ),
         Worker(
             client,
             task_queue=watches_queue(node),
             activities=[*activities.watches],
             max_concurrent_activities=200,
+            **versions.unversioned(),
             **common | {"graceful_shutdown_timeout": timedelta()},  # a watch never ends by itself
         ),
         Worker(
@@ -80,6 +79,7 @@ def workers(client: Client, node: str, activities: Activities, secrets: Secrets)
             activities=[*activities.builds],
             max_concurrent_activities=4,
             **common,
+            **versions.unversioned(),
         ),
     ]
 

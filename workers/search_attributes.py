@@ -19,8 +19,8 @@ _TYPES = {
 }
 
 
-async def ensure(client: Client) -> None:
-    """Register what is missing: a workflow that sets an unknown one would retry for ever.
+async def ensure(client: Client) -> bool:
+    """Register what is missing: a workflow that sets an unknown one would retry for ever. Whether anything was.
 
     Raises `Missing` with the commands to run when this client may not register.
     """
@@ -28,7 +28,7 @@ async def ensure(client: Client) -> None:
     known = await service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
     missing = {name: kind for name, kind in ATTRIBUTES.items() if name not in known.custom_attributes}
     if not missing:
-        return
+        return False
     wanted = {name: _TYPES[kind] for name, kind in missing.items()}
     try:
         await service.add_search_attributes(
@@ -36,7 +36,7 @@ async def ensure(client: Client) -> None:
         )
     except RPCError as error:
         if error.status == RPCStatusCode.ALREADY_EXISTS:
-            return
+            return True
         commands = " && ".join(
             f"temporal operator search-attribute create --namespace {client.namespace} --name {n} --type {k}"
             for n, k in missing.items()
@@ -46,3 +46,4 @@ async def ensure(client: Client) -> None:
             where=client.namespace,
             hint=f"Run: {commands}",
         ) from error
+    return True

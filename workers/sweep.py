@@ -1,14 +1,19 @@
 """What should run and does not: asked once, when a node starts."""
 
+from contextlib import suppress
+
 import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.certifying import watch_certificate
 from activities.options import QUEUE
 from activities.watching import Watching
-from iarnet.models.change import ChangeRequest
+from api.starter import import_id
+from iarnet.models.app import App
+from iarnet.models.change import ChangeRequest, ImportRequest
 from iarnet.models.provider import ProviderInfo
 from iarnet.models.work import ProviderWatchState
 from iarnet.store.base import Store
@@ -33,19 +38,42 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
 
 
 async def sweep(client: Client, store: Store, watching: Watching) -> None:
-    """Watches of what runs and of certificates, and a change with cause `recover` for an app whose change is gone."""
+    """Watches of what runs and of certificates, a change with cause `recover` for an app whose change is gone, and
+    the import of an app whose creator died before it could start it."""
     for app in await store.apps.list():
+        if app.status == "idle" and await store.facts.source(app.name) is None:
+            await _import(client, app)
         if app.status in _RUNS and app.revision:
             await watching.ensure_watch(app.name)
-        if app.status in _CHANGES and not await _is_open(client, f"change.{app.name}"):
+        if app.status in _CHANGES and not await is_open(client, f"change.{app.name}"):
             log.warning("a change has disappeared", app=app.name, status=app.status)
             await watching.start_change(ChangeRequest(app=app.name, cause="recover", fetch=False))
-    for domain in await store.domains.list():
+    domains = await store.domains.list()
+    for domain in domains:
         if domain.certificate != "none":
             await watch_certificate(client, domain.host)
+    # Whoever deleted an app may have died before anybody heard that its names are gone.
+    kept = {name.split("/")[1] for name in await store.secrets.names("tls/")}
+    for host in kept - {domain.host for domain in domains}:
+        await watch_certificate(client, host, changed=True)
 
 
-async def _is_open(client: Client, workflow_id: str) -> bool:
+async def _import(client: Client, app: App) -> None:
+    """Unless it was tried: one that has failed is for a person to start again."""
+    with suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(
+            "ImportApp",
+            ImportRequest(app=app.name),
+            id=import_id(app.name, app.git.ref),
+            task_queue=QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"import {app.name}",
+        )
+
+
+async def is_open(client: Client, workflow_id: str) -> bool:
+    """Whether it runs."""
     try:
         description = await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:

@@ -28,6 +28,7 @@ from workers.temporal_refusal import refusal
 _RETENTION = timedelta(days=30)
 _ANSWER_S = 10.0
 _KNOWN_S = 45.0
+_PUBLISHED_S = 2.5
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,17 @@ def _content(key: str, file: Path | None) -> bytes:
 
 
 async def _ensure_attributes(client: Client) -> None:
-    """A namespace that was made just now is known to all parts of a server only after some seconds."""
+    """A namespace that was made just now is known to all parts of a server only after some seconds.
+
+    So are new attributes, and a run that sets one too early would lose ten seconds: nothing tells when the last part
+    of the server has looked, which each does every two seconds.
+    """
     deadline = asyncio.get_running_loop().time() + _KNOWN_S
     while True:
         try:
-            return await search_attributes.ensure(client)
+            if await search_attributes.ensure(client):
+                await asyncio.sleep(_PUBLISHED_S)
+            return
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND or asyncio.get_running_loop().time() > deadline:
                 raise

@@ -8,6 +8,7 @@ import json
 import shutil
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,13 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from iarnet import faults
 from iarnet.errors import Missing
+from iarnet.processes import started_with
 
 # Without these a rate limit per shard (20 polls a second) adds about 50 ms to every dispatch.
-_DYNAMIC = (
+# `deploy/temporal/dynamicconfig.yaml` has the same.
+TUNED = (
     "history.transferProcessorMaxPollRPS=5000",
     "history.timerProcessorMaxPollRPS=5000",
     "system.enableActivityEagerExecution=true",
@@ -81,6 +85,8 @@ async def start(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if running := _recorded(directory):
         return running
+    if running := await asyncio.to_thread(_unrecorded, directory):
+        return await _noted(directory, running, namespace)
     launch = partial(
         _launch, directory, binary=binary, namespace=namespace, strict=strict, attributes=attributes, same=same
     )
@@ -105,12 +111,12 @@ async def _launch(
     same: bool,
 ) -> TemporalServer:
     argv = [
-        *(find(binary), "server", "start-dev", "--db-filename", str(directory / "temporal.db")),
+        *(find(binary), "server", "start-dev", "--db-filename", str(_database(directory))),
         *("--ip", "127.0.0.1", "--ui-ip", "127.0.0.1"),
         *("--port", str(port := _free(port, same)), "--ui-port", str(ui_port := _free(ui_port, same))),
         *("--namespace", namespace, "--log-format", "json", "--log-level", "warn"),
         *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", f"synchronous={2 if strict else 1}"),
-        *(part for value in _DYNAMIC for part in ("--dynamic-config-value", value)),
+        *(part for value in TUNED for part in ("--dynamic-config-value", value)),
         *(part for name, kind in attributes.items() for part in ("--search-attribute", f"{name}={kind}")),
     ]
     with (directory / "temporal.log").open("ab") as output:
@@ -119,8 +125,21 @@ async def _launch(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     server = TemporalServer(process.pid, psutil.Process(process.pid).create_time(), port, ui_port)
-    _record(directory).write_text(json.dumps(asdict(server)))
-    await _ready(server, namespace, process, directory / "temporal.log")
+    faults.reached("temporal.started")
+    try:
+        return await _noted(directory, server, namespace)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.kill()
+        raise
+
+
+async def _noted(directory: Path, server: TemporalServer, namespace: str) -> TemporalServer:
+    """Once it answers: who reads the record can use the server."""
+    await _ready(server, namespace, directory / "temporal.log")
+    whole = _record(directory).with_suffix(".new")
+    whole.write_text(json.dumps(asdict(server)))
+    whole.replace(_record(directory))
     return server
 
 
@@ -177,6 +196,19 @@ def _recorded(directory: Path) -> TemporalServer | None:
     return server if _process(server) else None
 
 
+def _unrecorded(directory: Path) -> TemporalServer | None:
+    """What a node has started and died over. Two servers on one database would spoil it."""
+    if (process := started_with(str(_database(directory)))) is None:
+        return None
+    given = process.cmdline()
+    port, ui_port = (int(given[given.index(option) + 1]) for option in ("--port", "--ui-port"))
+    return TemporalServer(process.pid, process.create_time(), port, ui_port)
+
+
+def _database(directory: Path) -> Path:
+    return directory / "temporal.db"
+
+
 def _process(server: TemporalServer) -> psutil.Process | None:
     """None when it has ended, or when its ID belongs to another process by now."""
     try:
@@ -200,11 +232,11 @@ def _free(port: int, same: bool) -> int:
     raise Missing(f"Port {port} of 127.0.0.1 is not free.", where="temporal.port", hint="Stop what listens there.")
 
 
-async def _ready(server: TemporalServer, namespace: str, process: asyncio.subprocess.Process, log: Path) -> None:
+async def _ready(server: TemporalServer, namespace: str, log: Path) -> None:
     deadline = asyncio.get_running_loop().time() + _READY_S
     while asyncio.get_running_loop().time() < deadline:
-        if process.returncode is not None:
-            raise _failed(f"ended with exit code {process.returncode}", log)
+        if _process(server) is None:
+            raise _failed("has ended", log)
         try:
             client = await Client.connect(server.address, namespace=namespace)
             await client.count_workflows()

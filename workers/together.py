@@ -17,11 +17,15 @@ T = TypeVar("T")
 
 
 class Together:
-    """Implements `Gateway`. `gateways`: those of now, by provider. A change is passed on to whom it concerns."""
+    """Implements `Gateway`. `gateways`: those of now, by provider. A change is passed on to whom it concerns.
 
-    def __init__(self, gateways: Callable[[], Mapping[str, Gateway]], traffic: Traffic) -> None:
+    `local` is the provider beside which names are answered.
+    """
+
+    def __init__(self, gateways: Callable[[], Mapping[str, Gateway]], traffic: Traffic, local: str = LOCAL) -> None:
         self._gateways = gateways
         self._traffic = traffic
+        self._local = local
 
     async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
         await self._of(provider_id).serve(app, provider_id, services)
@@ -48,13 +52,16 @@ class Together:
     async def unopened(self) -> dict[int, str]:
         return _merged(await _told(gateway.unopened() for gateway in self._gateways().values()))
 
+    async def uncertified(self) -> dict[str, str]:
+        return _merged(await _told(gateway.uncertified() for gateway in self._gateways().values()))
+
     async def traffic(self, app: str = "") -> list[ServiceTraffic]:
         return _joined(await _told(gateway.traffic(app) for gateway in self._gateways().values()))
 
     async def refresh(self, app: str = "", within_s: float = 10.0) -> None:
         concerned = self._gateways()
         if app:  # its names are answered here, too
-            ids = {LOCAL, *(service.provider_id for service in await self._traffic.services(app))}
+            ids = {self._local, *(service.provider_id for service in await self._traffic.services(app))}
             concerned = {id: gateway for id, gateway in concerned.items() if id in ids}
         await asyncio.gather(*(gateway.refresh(app, within_s) for gateway in concerned.values()))
 

@@ -6,15 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from iarnet.cli.arguments import pairs
 from iarnet.cli.exits import FAILED, OK
-from iarnet.cli.session import session_of
+from iarnet.cli.session import Session, session_of
 from iarnet.config import Loaded, keys, value_of
 from iarnet.config_layers import masked
+
+if TYPE_CHECKING:
+    from workers.roles import Role
 
 Mode = Annotated[str | None, typer.Option(help="standalone or k8s; else it is found out")]
 Listen = Annotated[str | None, typer.Option(help="address of the API, such as :8083")]
@@ -35,12 +38,17 @@ def up(
     option: Options = None,
 ) -> None:
     """Start a node here, with all that it needs. Ctrl-C or SIGTERM ends it; what is deployed goes on."""
-    session = session_of(ctx)
-    loaded = session.load(_flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
-    with _no_collection(), _without("grpc", "paramiko"):
-        from workers.node import main as run_node
+    _run(session_of(ctx), "node", _flags(mode, listen_addr, peer_listen_addr, initial_peers, option))
 
-    run_node(loaded, session.environ)
+
+def api(ctx: typer.Context, listen_addr: Listen = None, option: Options = None) -> None:
+    """Start an API alone, beside workers that share its Temporal and its database. Any number, on any hosts."""
+    _run(session_of(ctx), "api", _flags(listen=listen_addr, options=option))
+
+
+def worker(ctx: typer.Context, mode: Mode = None, option: Options = None) -> None:
+    """Start a node without an API, beside others that share its Temporal and its database. Any number of them."""
+    _run(session_of(ctx), "worker", _flags(mode, options=option))
 
 
 def config(
@@ -85,6 +93,14 @@ def replay(
     raise typer.Exit(OK if same else FAILED)
 
 
+def _run(session: Session, role: "Role", flags: dict[str, Any]) -> None:
+    loaded = session.load(flags)
+    with _no_collection(), _without("grpc", "paramiko"):
+        from workers.node import main as run_node
+
+    run_node(loaded, session.environ, role)
+
+
 @contextmanager
 def _without(*modules: str) -> Iterator[None]:
     """As if they were not installed: the libraries for Temporal and Docker import them for ways that we don't go,
@@ -106,7 +122,11 @@ def _no_collection() -> Iterator[None]:
 
 
 def _flags(
-    mode: str | None, listen: str | None, peer_listen: str | None, peers: str | None, options: list[str] | None
+    mode: str | None = None,
+    listen: str | None = None,
+    peer_listen: str | None = None,
+    peers: str | None = None,
+    options: list[str] | None = None,
 ) -> dict[str, Any]:
     named = {"mode": mode, "listen_addr": listen, "peer_listen_addr": peer_listen, "initial_peers": peers}
     return {**pairs(options, "--option"), **{key: value for key, value in named.items() if value is not None}}
