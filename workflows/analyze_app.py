@@ -18,7 +18,7 @@ class AnalyzeApp:
     @workflow.run
     async def run(self, request: AnalyzeRequest) -> AnalyzeResult:
         require_id(f"analyze.{request.app}.*")
-        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        node = await workflow.execute_local_activity_method(Placing.this_node, request.app, **LOCAL)
         found_by(app=request.app, node=node)
         return await on_node(
             node_queue(node), Analyzing.analyze_source, request, summary="find components and edges", options=ANALYZE

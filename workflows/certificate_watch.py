@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from activities.certifying import Certifying
 from activities.failures import failure_of
@@ -113,7 +113,7 @@ class CertificateWatch:
                 summary=f"get a certificate: {kind}",
                 options=ISSUE,
             )
-        except ActivityError as error:
+        except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             failure = failure_of(error)

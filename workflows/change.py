@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from activities.analyzing import Analyzing
 from activities.failures import failure_of, typed
-from activities.options import ANALYZE, LOCAL, PREPARE, RECORD, REMOVE, SOURCE, node_queue
+from activities.options import ANALYZE, LOCAL, PREPARE, QUEUE, RECORD, REMOVE, SOURCE, Options, node_queue, undoing
 from activities.planning import Planning
 from activities.recording import Recording
 from activities.sourcing import Sourcing
@@ -34,6 +34,7 @@ from workflows.execution import Execution
 from workflows.identity import require_id
 from workflows.progress import Story
 from workflows.reaching import on_node
+from workflows.undone import left
 
 _DOING = {"deploy": "deploying", "stop": "stopping", "delete": "deleting"}
 
@@ -47,7 +48,7 @@ class Change:
         self._request = request if kind == "deploy" else request.model_copy(update={"cause": kind})
         self._commit = ""
         self._plan: Plan | None = None
-        self._failed: list[Operation] = []
+        self._execution: Execution | None = None
         self.story = Story(request.app)
 
     async def run(self) -> ChangeResult:
@@ -88,12 +89,13 @@ class Change:
         found_by(revision=self._plan.revision)
         self._step(_DOING[self._kind])
         await self._take_from_watch(self._plan)
-        await self._execute(self._plan, deployment)
-        if self._kind == "deploy":
-            stop_if_cancelled()  # heard together with the end of the last operation
+        self._execution = Execution(self._plan, deployment.id, deployment.epoch, self.story.phase)
+        await self._execution.run()
+        stop_if_cancelled()  # heard together with the end of the last operation
         if self._kind == "delete":
             self._step("forgetting")
-            await self._forget(deployment)
+            # Without its sources it can't be brought back any more.
+            await undisturbed(self._forget(deployment))
 
     def _step(self, step: str) -> None:
         stop_if_cancelled()
@@ -124,25 +126,18 @@ class Change:
         )
         return analysed.commit
 
-    async def _prepare(
-        self, deployment: Deployment, request: ChangeRequest, kind: ChangeKind, compensation: bool = False
-    ) -> Plan:
-        return await on_node(
-            node_queue(deployment.node),
-            Planning.prepare_change,
-            Prepare(
-                deployment=deployment, request=request, kind=kind, commit=self._commit, compensation=compensation
-            ),
-            summary="plan, place, reserve",
-            options=PREPARE,
-        )
+    async def _prepare(self, deployment: Deployment, request: ChangeRequest, kind: ChangeKind) -> Plan:
+        asked = Prepare(deployment=deployment, request=request, kind=kind, commit=self._commit)
+        return await self._planned(asked, PREPARE)
 
-    async def _execute(self, plan: Plan, deployment: Deployment) -> None:
-        execution = Execution(plan, deployment.id, deployment.epoch, self.story.phase)
-        try:
-            await execution.run()
-        finally:
-            self._failed = execution.failed
+    async def _planned(self, asked: Prepare, options: Options) -> Plan:
+        return await on_node(
+            node_queue(asked.deployment.node),
+            Planning.prepare_change,
+            asked,
+            summary="plan, place, reserve",
+            options=options,
+        )
 
     async def _end(self, deployment: Deployment, error: BaseException | None, started: datetime) -> ChangeResult:
         status: DeploymentStatus = "succeeded"
@@ -159,7 +154,9 @@ class Change:
         """Back to what ran before, unless what has come up is to stay for a retry. Returns what to record."""
         if failure:
             self.story.failed(failure)
-        if self._plan is None or self._kind != "deploy":
+        if self._plan is None or not (
+            self._kind == "deploy" or (status == "cancelled" and self._took_away(self._plan))
+        ):
             return status, failure
         try:
             if status == "failed" and self._holds(self._plan):
@@ -168,8 +165,16 @@ class Change:
             self.story.step("rolling back")
             await self._roll_back(deployment, self._plan)
         except BaseException as error:
-            return "failed", _with_second(failure, failure_of(error))
-        return ("cancelled" if status == "cancelled" else "rolled-back"), failure
+            status, failure = "failed", _with_second(failure, failure_of(error))
+        else:
+            status = "cancelled" if status == "cancelled" else "rolled-back"
+        left = self.story.progress.not_undone
+        return status, failure.model_copy(update={"not_undone": left}) if failure else None
+
+    def _took_away(self, plan: Plan) -> bool:
+        """A stop or a deletion, which may find nothing to end; one that fails is tried again instead of undone."""
+        begun = self._execution.begun if self._execution else set()
+        return any(operation.kind == "remove" and operation.id in begun for operation in plan.operations)
 
     def _holds(self, plan: Plan) -> bool:
         if self._request.on_failure == "auto":
@@ -182,14 +187,20 @@ class Change:
             update={"revision": plan.previous_revision or None, "components": (), "cause": "rollback"}
         )
         kind: ChangeKind = "deploy" if plan.previous_revision else "stop"
-        undo = await self._prepare(deployment, back, kind, compensation=True)
-        await Execution(undo, deployment.id, deployment.epoch, self.story.undone).run()
+        asked = Prepare(deployment=deployment, request=back, kind=kind, compensation=True, undoes=plan.revision)
+        undo: Execution | None = None
+        try:
+            taken_back = await self._planned(asked, undoing(PREPARE))
+            undo = Execution(taken_back, deployment.id, deployment.epoch, self.story.undone, undoing=True)
+            await undo.run()
+        finally:
+            self.story.left(left(self._execution, undo))
 
     async def _clear_failed(self, deployment: Deployment) -> None:
         """What failed is not left running half-way; its last lines are kept with the failure."""
         removals = tuple(
             operation.model_copy(update={"kind": "remove", "after": (), "reason": "did not come up"})
-            for operation in self._failed
+            for operation in (self._execution.failed if self._execution else ())
             if operation.kind in ("deploy", "ready")
         )
         operations = (*removals, *self._releases(removals))
@@ -210,8 +221,9 @@ class Change:
     async def _finish(
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float
     ) -> ChangeResult:
+        # Wherever somebody is: that the node of the change is absent has to be recorded, too.
         result = await on_node(
-            node_queue(deployment.node),
+            QUEUE,
             Recording.finish_change,
             Outcome(
                 deployment=deployment,

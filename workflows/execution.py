@@ -10,7 +10,7 @@ from temporalio.exceptions import is_cancelled_exception
 from activities.building import Building
 from activities.deploying import Deploying
 from activities.failures import failure_of
-from activities.options import BUILD, DEPLOY, REMOVE, Options
+from activities.options import BUILD, DEPLOY, REMOVE, Options, undoing
 from iarnet.models.change import ComponentPhase
 from iarnet.models.plan import Operation, Plan
 from iarnet.models.work import Effect
@@ -23,21 +23,32 @@ _BEGUN: dict[str, ComponentPhase] = {
     "serve": "starting",
     "deploy": "starting",
     "ready": "starting",
+    "commit": "starting",
     "remove": "removing",
     "release": "removing",
 }
 
 
 class Execution:
-    """One pass over a plan. `failed` lists the operations that failed and may have left something, in their order."""
+    """One pass over a plan. `begun` holds the IDs of what was begun, `failed` the operations that failed and may have
+    left something, in their order.
 
-    def __init__(self, plan: Plan, deployment_id: str, epoch: int, on_phase: OnPhase) -> None:
-        self._plan = plan
+    `undoing`: the plan takes a change back. One failure then keeps nothing from the rest but what stands behind it,
+    and each operation has a deadline instead of a number of attempts.
+    """
+
+    def __init__(
+        self, plan: Plan, deployment_id: str, epoch: int, on_phase: OnPhase, *, undoing: bool = False
+    ) -> None:
+        self.plan = plan
         self._deployment_id = deployment_id
         self._epoch = epoch
         self._on_phase = on_phase
-        self._done: dict[str, bool] = {op.id: False for op in plan.operations}
+        self._undoing = undoing
+        self._open = {op.id for op in plan.operations}
+        self._done: set[str] = set()
         self._failure: BaseException | None = None
+        self.begun: set[str] = set()
         self.failed: list[Operation] = []
 
     async def run(self) -> None:
@@ -46,17 +57,29 @@ class Execution:
         What has begun is let finish, so that a retry finds it done; what has not begun does not begin. Cancelled, it
         cancels what runs and waits for that, too.
         """
-        tasks = [asyncio.create_task(self._after(op)) for op in self._plan.operations]
+        tasks = [asyncio.create_task(self._after(op)) for op in self.plan.operations]
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._failure:
             raise self._failure
 
+    @property
+    def missing(self) -> list[Operation]:
+        """What has not ended well."""
+        return [op for op in self.plan.operations if op.id not in self._done]
+
     async def _after(self, operation: Operation) -> None:
-        await workflow.wait_condition(
-            lambda: self._failure is not None or all(self._done[need] for need in operation.after)
-        )
-        if self._failure:
-            return
+        # No deadline of its own: each operation that it waits for has one.
+        await workflow.wait_condition(lambda: self._stopped or self._open.isdisjoint(operation.after))
+        if not self._stopped and self._done.issuperset(operation.after):
+            await self._carry_out(operation)
+        self._open.discard(operation.id)
+
+    @property
+    def _stopped(self) -> bool:
+        return self._failure is not None and not self._undoing
+
+    async def _carry_out(self, operation: Operation) -> None:
+        self.begun.add(operation.id)
         self._on_phase(operation, _BEGUN[operation.kind])
         try:
             await self._effect(operation)
@@ -68,12 +91,15 @@ class Execution:
                     self.failed.append(operation)
                 self._on_phase(operation, "failed")
             return
-        self._done[operation.id] = True
+        self._done.add(operation.id)
         self._on_phase(operation, _ended(operation))
 
     async def _effect(self, operation: Operation) -> None:
-        effect = Effect(app=self._plan.app, deployment_id=self._deployment_id, epoch=self._epoch, operation=operation)
+        if operation.kind == "commit":
+            return
+        effect = Effect(app=self.plan.app, deployment_id=self._deployment_id, epoch=self._epoch, operation=operation)
         method, options = _METHODS[operation.kind]
+        options = undoing(options) if self._undoing else options
         await on_node(operation.queue, method, effect, summary=_summary(operation), options=options)
 
 

@@ -18,7 +18,7 @@ class ImportApp:
     @workflow.run
     async def run(self, request: ImportRequest) -> ImportResult:
         require_id(f"import.{request.app}.*")
-        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        node = await workflow.execute_local_activity_method(Placing.this_node, request.app, **LOCAL)
         found_by(app=request.app, node=node)
         return await on_node(
             node_queue(node), Sourcing.import_source, request, summary="fetch the code", options=SOURCE

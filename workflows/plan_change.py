@@ -22,7 +22,7 @@ class PlanChange:
     @workflow.run
     async def run(self, request: ChangeRequest) -> Plan:
         require_id(f"plan.{request.app}.*")
-        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        node = await workflow.execute_local_activity_method(Placing.this_node, request.app, **LOCAL)
         found_by(app=request.app, cause=request.cause, node=node)
         commit = await self._bring_code(request, node) if request.revision is None else ""
         return await on_node(

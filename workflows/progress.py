@@ -70,6 +70,10 @@ class Story:
         ]
         self._become(components=tuple(rows))
 
+    def left(self, not_undone: tuple[str, ...]) -> None:
+        """What is there still, or again not, although the change was undone."""
+        self._become(not_undone=not_undone)
+
     def ending(self, status: DeploymentStatus, failure: Failure | None) -> Progress:
         """What is to be recorded, while nobody is told yet."""
         return self.progress.model_copy(update={"status": status, "failure": failure, "step": ""})
@@ -103,6 +107,8 @@ def _details(progress: Progress) -> str:
     if progress.failure:
         lines += [f"**{progress.failure.code}**: {progress.failure.message} _{progress.failure.hint}_", ""]
         lines += ["```", *progress.failure.log[-15:], "```", ""] if progress.failure.log else []
+    if progress.not_undone:
+        lines += [*(f"- not undone: {what}" for what in progress.not_undone), ""]
     if progress.components:
         lines += [_cells("component", "state", "because", "on"), "|---" * 4 + "|"]
         lines += [

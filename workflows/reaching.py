@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType
 
-from activities.options import Options
+from activities.failures import absent, typed
+from activities.options import Options, node_of
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -17,15 +18,23 @@ async def on_node(
 ) -> R:
     """Once more when nobody took it up in time: the node may have been down together with us, and be back as we are.
 
-    The second time is final, and read as `NodeUnreachable`.
+    The second time is final: `NodeUnreachable`.
     """
     try:
         return await _execute(queue, method, argument, summary, options)
     except ActivityError as error:
-        cause = error.cause
-        if not (isinstance(cause, TimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START):
+        if not _was_not_taken(error):
             raise
-    return await _execute(queue, method, argument, summary, options)
+    try:
+        return await _execute(queue, method, argument, summary, options)
+    except ActivityError as error:
+        if not _was_not_taken(error):
+            raise
+        raise typed(absent(error.activity_type, node_of(queue))) from None
+
+
+def _was_not_taken(error: ActivityError) -> bool:
+    return isinstance(error.cause, TimeoutError) and error.cause.type == TimeoutType.SCHEDULE_TO_START
 
 
 async def _execute(

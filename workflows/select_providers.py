@@ -19,7 +19,7 @@ class SelectProviders:
     @workflow.run
     async def run(self, request: SelectRequest) -> Placement:
         require_id(f"select.{request.app}.*")
-        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
+        node = await workflow.execute_local_activity_method(Placing.this_node, request.app, **LOCAL)
         found_by(app=request.app, node=node)
         return await on_node(
             node_queue(node), Planning.select_providers, request, summary="filter, score, choose", options=PREPARE

@@ -97,7 +97,7 @@ class ComponentProgress(Value):
 
 class Failure(Value):
     """Why a change failed: `code` is stable, `where` names the thing concerned (a file and line, a key), `log` holds
-    the last lines of the instance that failed."""
+    the last lines of the instance that failed, `not_undone` says what is left of a change that was undone."""
 
     code: str
     message: str
@@ -105,13 +105,17 @@ class Failure(Value):
     where: str = ""
     component: str = ""
     log: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
 
 
 DeploymentStatus = Literal["running", "succeeded", "failed", "rolled-back", "cancelled"]
 
 
 class Progress(Value):
-    """The answer to the query `progress`, and what the web UI shows as the run's details."""
+    """The answer to the query `progress`, and what the web UI shows as the run's details.
+
+    `not_undone`: what is left of a change that was undone, failed or cancelled.
+    """
 
     app: AppName
     deployment_id: str = ""
@@ -120,6 +124,7 @@ class Progress(Value):
     step: str = ""
     components: tuple[ComponentProgress, ...] = ()
     failure: Failure | None = None
+    not_undone: tuple[str, ...] = ()
 
 
 class ChangeResult(Value):

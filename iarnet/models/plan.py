@@ -12,7 +12,7 @@ from iarnet.models.traffic import ServedPort
 Cause = Literal[
     "deploy", "heal", "scale", "migrate", "rollback", "retry", "fork", "recover", "stop", "start", "delete"
 ]
-OperationKind = Literal["build", "serve", "deploy", "ready", "remove", "release"]
+OperationKind = Literal["build", "serve", "deploy", "ready", "commit", "remove", "release"]
 
 
 class Operation(Value):
@@ -20,6 +20,7 @@ class Operation(Value):
 
     `build` makes an image; `serve` has the gateway listen for `serves` and lead to the instances `admits`; `deploy`
     creates or adopts an instance and waits until it is `until`; `ready` waits for one that is deployed already;
+    `commit` does nothing itself: all that comes stands before it, and what goes because of that behind it;
     `remove` ends an instance, and with `hold` what it is asked meanwhile waits for its successor; `release` removes
     what an app has on a provider besides instances: its network and, where `volumes` says so, its data.
     """
@@ -50,8 +51,17 @@ class Kept(Value):
     reason: str = "unchanged"
 
 
+class Lasting(Value):
+    """What an operation (or none: it is so already) leaves, and no plan takes back; `what` goes on after "left: "."""
+
+    operation: str = ""
+    component: str
+    what: str
+
+
 class Plan(Value):
-    """What `iarnet plan` prints and a change executes. `notes` are things a person should know before."""
+    """What `iarnet plan` prints and a change executes. `notes` are things a person should know before; `lasting` is
+    what would be left if it was undone."""
 
     app: AppName
     revision: int
@@ -61,6 +71,7 @@ class Plan(Value):
     kept: tuple[Kept, ...] = ()
     placement: Placement = Placement()
     notes: tuple[str, ...] = ()
+    lasting: tuple[Lasting, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -1,10 +1,10 @@
 """Something that runs instances."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from iarnet.models.base import Time, Value
+from iarnet.models.base import Time, Value, number
 from iarnet.models.instance import Instance
 from iarnet.models.resources import Capacity, Resources
 
@@ -41,6 +41,11 @@ class ProviderInfo(Value):
     capabilities: Capabilities = Capabilities()
 
 
+def _numbers(value: object) -> object:
+    """Here and not at each field of `Resources`: placement makes thousands of those."""
+    return {key: number(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
 class ProviderRegistration(Value):
     """What a user gives to connect a provider. Credentials are names of stored secrets, never values.
 
@@ -56,7 +61,7 @@ class ProviderRegistration(Value):
     config: dict[str, str] = {}
     secrets: dict[str, str] = {}
     labels: dict[str, str] = {}
-    limits: Resources | None = None
+    limits: Annotated[Resources | None, BeforeValidator(_numbers)] = None
 
 
 class ProviderHealth(Value):

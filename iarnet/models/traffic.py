@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from iarnet.models.base import AppName, ComponentName, Value
+from iarnet.models.base import NUMBER, AppName, ComponentName, Value
 from iarnet.models.component import Ejection, HealthCheck, Limits
 
 Protocol = Literal["http", "grpc", "websocket", "tcp", "udp"]
@@ -84,9 +84,9 @@ class Backend(Value):
     """
 
     component: ComponentName
-    port: int = Field(default=0, ge=0, le=65535)
-    revision: int | None = Field(default=None, ge=1)
-    weight: int = Field(default=100, ge=0, le=10_000)
+    port: Annotated[int, Field(ge=0, le=65535), NUMBER] = 0
+    revision: Annotated[int, Field(ge=1), NUMBER] | None = None
+    weight: Annotated[int, Field(ge=0, le=10_000), NUMBER] = 100
 
 
 class Route(Value):

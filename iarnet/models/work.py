@@ -16,7 +16,8 @@ class Prepare(Value):
     """Plan a change, place it and, unless `dry_run`, reserve what it needs.
 
     `commit` is what was analysed for it: another import may end meanwhile. Without one, the newest.
-    `compensation`: the plan undoes a change that failed, and does not take the place of its plan.
+    `compensation`: the plan undoes a change to the revision `undoes` (0: to nothing), and does not take the place of
+    its plan.
     """
 
     deployment: Deployment
@@ -25,6 +26,7 @@ class Prepare(Value):
     commit: str = ""
     dry_run: bool = False
     compensation: bool = False
+    undoes: int = 0
 
 
 class Effect(Value):

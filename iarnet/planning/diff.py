@@ -7,6 +7,9 @@ from iarnet.models.edge import Condition, Edge
 from iarnet.models.image import BuildRequest
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Kept, Operation
+from iarnet.planning.graph import closure
+
+COMMIT = "commit"
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Wanted:
 @dataclass(frozen=True)
 class World:
     """What a plan is made from. `scope`: the components to touch; `unreachable`: providers not to be called;
-    `renewed`: the components to replace although they are the same, as what they need has another address.
+    `renewed`: the components to replace although they are the same, as what they need has another address;
+    `old_edges`: those of what is to go.
 
+    `undoing`: what is there is a release that did not come about, and each component goes back as soon as it can.
     `release` maps a provider to the volumes to remove there, with the network, once nothing runs.
     """
 
@@ -33,15 +38,16 @@ class World:
     scope: Collection[str] | None = None
     unreachable: Collection[str] = ()
     renewed: Collection[str] = ()
+    undoing: bool = False
     release: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
     """Operations in an order that respects `after`, and the instances that stay.
 
-    A component starts once everything it needs meets its edge's condition. An old instance goes when its successors
-    are healthy and what needed it is gone; where two can't coexist (a volume with one writer, a published port) it
-    goes first, as late as possible.
+    A component starts once everything it needs meets its edge's condition. Old instances go when all that is new is
+    there, and what needed them is gone: until then nothing has to be made again for the old revision. Where two can't
+    coexist (a volume with one writer, a published port) the old one goes first, as late as possible.
     """
     kept = _kept(world)
     names = {k.instance for k in kept}
@@ -55,11 +61,10 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
         and _in_scope(world, instance.component)
         and instance.provider_id not in world.unreachable
     ]
-    operations = [
-        *_builds(new),
-        *(op for wanted in new for op in _deploys(wanted, new, old, world.edges)),
-        *(_remove(instance, new, old, world) for instance in old),
-    ]
+    operations = [*_builds(new), *(op for wanted in new for op in _deploys(wanted, new, old, world.edges))]
+    if not world.undoing:
+        operations += _commit(operations, new, old)
+    operations += [_remove(instance, new, old, world) for instance in old]
     operations += [
         Operation(
             id=f"release.{provider}",
@@ -175,39 +180,85 @@ def _milestone(spec: InstanceSpec, condition: Condition, edges: Sequence[Edge]) 
 
 
 def _exclusive(spec: InstanceSpec, old: Instance, provider_id: str) -> bool:
-    """Whether the two can't run side by side."""
-    if old.provider_id != provider_id:
+    """Whether the two can't run side by side. A job that is done runs no more."""
+    if old.provider_id != provider_id or (spec.kind == "job" and old.state == "exited"):
         return False
     ports = {p.host_port for p in spec.ports if p.host_port} & {p.host_port for p in old.ports if p.host_port}
     return bool(ports) or any(not volume.read_only for volume in spec.volumes)
 
 
+def _commit(operations: Sequence[Operation], new: Sequence[Wanted], old: Sequence[Instance]) -> list[Operation]:
+    """The end of what comes, where something goes because of it."""
+    if not new or not any(_stays(instance, new) for instance in old):
+        return []
+    coming = tuple(op.id for op in operations if op.kind in ("deploy", "ready"))
+    return [Operation(id=COMMIT, kind="commit", after=coming, reason="all that is new is there")]
+
+
 def _remove(instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], world: World) -> Operation:
-    successors = [w for w in new if w.spec.component == instance.component]
-    blocked = [w for w in successors if _exclusive(w.spec, instance, w.provider_id)]
-    if blocked:
-        after = {need for w in blocked for need in _prerequisites(w, new, world.edges)}
+    if not _stays(instance, new):
+        after = _before_it_gives_way(instance, new, old, world)
         reason = "gives way to its successor: the two can't run side by side"
     else:
         # Old instances go in the order of the old edges and successors come in the order of the new ones. Mixing the
         # two would make a circle where an edge has changed its direction.
-        needed_by = {e.from_ for e in world.old_edges if e.to == instance.component}
-        gone = [i for i in old if i.component in needed_by and not any(_gives_way(i, w) for w in new)]
-        after = {_remove_id(i) for i in gone} | {_milestone(w.spec, "healthy", world.edges) for w in successors}
-        if successors:
-            users = {e.from_ for e in world.edges if e.to == instance.component}
-            after |= {_milestone(w.spec, "healthy", world.edges) for w in new if w.spec.component in users}
-        reason = "replaced" if successors else "no longer wanted"
+        gone = [i for i in _users(instance, old, world) if _stays(i, new)]
+        after = {_remove_id(i) for i in gone} | _come(instance, new, world)
+        reason = "replaced" if _successors(instance, new) else "no longer wanted"
     return Operation(
         id=_remove_id(instance),
         kind="remove",
         component=instance.component,
         provider_id=instance.provider_id,
         instance=instance.name,
-        hold=bool(blocked),
+        hold=not _stays(instance, new),
         after=tuple(sorted(after)),
         reason=reason,
     )
+
+
+def _come(instance: Instance, new: Sequence[Wanted], world: World) -> set[str]:
+    """What has to be there before an instance goes that need not give way."""
+    if not world.undoing:
+        return {COMMIT} if new else set()
+    if not _successors(instance, new):
+        return set()
+    both = {instance.component, *(e.from_ for e in world.edges if e.to == instance.component)}
+    return {_milestone(w.spec, "healthy", world.edges) for w in new if w.spec.component in both}
+
+
+def _before_it_gives_way(
+    instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], world: World
+) -> set[str]:
+    """What its successors need; and when a release is undone, what used it and waits for nothing that comes."""
+    blocked = [w for w in new if _gives_way(instance, w)]
+    needs = {need for w in blocked for need in _prerequisites(w, new, world.edges)}
+    if not world.undoing:
+        return needs
+    waiting = _needed(new, world)
+    return needs | {_remove_id(i) for i in _users(instance, old, world) if i.component not in waiting}
+
+
+def _needed(new: Sequence[Wanted], world: World) -> set[str]:
+    """The components that come, and what the old ones of that name needed."""
+    coming = {w.spec.component for w in new}
+    names = coming | {name for e in world.old_edges for name in (e.from_, e.to)}
+    return closure(sorted(coming), names, world.old_edges)
+
+
+def _users(instance: Instance, old: Sequence[Instance], world: World) -> list[Instance]:
+    """Who goes, too, and needed it."""
+    needed_by = {e.from_ for e in world.old_edges if e.to == instance.component}
+    return [i for i in old if i.component in needed_by]
+
+
+def _successors(instance: Instance, new: Sequence[Wanted]) -> list[Wanted]:
+    return [w for w in new if w.spec.component == instance.component]
+
+
+def _stays(instance: Instance, new: Sequence[Wanted]) -> bool:
+    """Until its successors are there."""
+    return not any(_gives_way(instance, w) for w in new)
 
 
 def _gives_way(instance: Instance, wanted: Wanted) -> bool:

@@ -54,7 +54,8 @@ def served(
 
 
 def with_serving(operations: Sequence[Operation], serving: Mapping[str, Serving]) -> tuple[Operation, ...]:
-    """The plan with what opens and closes services: a neighbour that starts finds the address open."""
+    """The plan with what opens and closes services: a neighbour that starts finds the address open, and nothing goes
+    before what stays is led to."""
     plan = list(operations)
     for provider_id, each in sorted(serving.items()):
         plan = _opened(plan, provider_id, each)
@@ -74,7 +75,7 @@ def _opened(plan: list[Operation], provider_id: str, serving: Serving) -> list[O
         admits=serving.admits,
         reason="addresses that stay",
     )
-    return [opens, *(_behind(op, opens.id) if _is(op, provider_id, "deploy") else op for op in plan)]
+    return [opens, *(_behind(op, opens.id) if _is(op, provider_id, "deploy", "remove") else op for op in plan)]
 
 
 def _closed(plan: list[Operation], provider_id: str, serving: Serving) -> list[Operation]:

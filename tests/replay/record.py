@@ -143,6 +143,12 @@ async def record(recorder: Recorder) -> None:
     await keep("ProviderWatch-good", "provider.local-docker")
     nowhere = {"provider_id": "nowhere", "home": recorder.running.name}
     await run("ProviderWatch-failed", "ProviderWatch", "provider.nowhere", nowhere)
+    await reconcile(recorder)
+
+
+async def reconcile(recorder: Recorder) -> None:
+    await recorder.run("Reconcile-good", "Reconcile", "reconcile.local-docker.1", {"provider_id": "local-docker"})
+    await recorder.run("Reconcile-failed", "Reconcile", "reconcile.nowhere", {"provider_id": "nowhere"})
 
 
 async def main() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from temporalio.client import Client
@@ -13,6 +14,19 @@ from workers.temporal_server import find
 @pytest.fixture(scope="session")
 async def client() -> AsyncIterator[Client]:
     """Of a Temporal without workers."""
+    async with _temporal() as client:
+        yield client
+
+
+@pytest.fixture
+async def alone() -> AsyncIterator[Client]:
+    """Of a Temporal that no other test uses."""
+    async with _temporal() as client:
+        yield client
+
+
+@asynccontextmanager
+async def _temporal() -> AsyncIterator[Client]:
     keyword, number = SearchAttributeKey.for_keyword, SearchAttributeKey.for_int
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=find(""),

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 from activities.certifying import Certifying, watch_certificate
 from activities.failures import FailureInterceptor
 from activities.options import QUEUE, node_queue
-from activities.placing import Placing
+from activities.placing import Placing, always
 from iarnet.certificates.authority import OwnAuthority
 from iarnet.certificates.base import Pair, Prove
 from iarnet.errors import AuthorityRefused, GatewayUnavailable, NotFound, RateLimited
@@ -70,7 +70,7 @@ class World:
         self.client = client
         self.secrets = SealedSecrets(store.secrets, bytes(32))
         self.led = Led()
-        self.own = OwnAuthority(self.secrets, NODE, clock)
+        self.own = OwnAuthority(self.secrets, NODE, clock, [HOST])
         self.acme = Played(self.sign)
         issuers = {"own": self.own, "acme": self.acme}
         self.certifying = Certifying(store, self.secrets, self.led, issuers, clock)
@@ -156,7 +156,12 @@ async def world(tmp_path: Path, client: Client) -> AsyncIterator[World]:
 @asynccontextmanager
 async def working(world: World) -> AsyncIterator[None]:
     certifying = world.certifying
-    anywhere = [certifying.look_at_domain, certifying.note_problem, certifying.forget_keys, Placing(NODE).this_node]
+    anywhere = [
+        certifying.look_at_domain,
+        certifying.note_problem,
+        certifying.forget_keys,
+        Placing(always(NODE)).this_node,
+    ]
     failures = FailureInterceptor(world.secrets)
     async with (
         Worker(

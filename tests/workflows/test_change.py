@@ -21,6 +21,7 @@ from iarnet.models.change import (
     ImportRequest,
     ImportResult,
 )
+from iarnet.models.image import BuildResult
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Operation, Plan
 from iarnet.models.source import GitSource
@@ -70,12 +71,19 @@ class World:
     @activity.defn
     async def prepare_change(self, prepare: Prepare) -> Plan:
         await self._do("undo" if prepare.compensation else "plan")
-        kind = "remove" if prepare.compensation else "deploy"
-        return Plan(app=prepare.request.app, revision=1, cause="deploy", operations=(_operation(kind),))
+        steps = (
+            (_operation("remove"),) if prepare.compensation else (_operation("build"), _operation("deploy", "build"))
+        )
+        return Plan(app=prepare.request.app, revision=1, cause="deploy", operations=steps)
 
     @activity.defn
     async def ensure_watch(self, app: str) -> None:
         await self._do("watch")
+
+    @activity.defn
+    async def build_image(self, effect: Effect) -> BuildResult:
+        await self._do("build")
+        return BuildResult(image="i", digest="d", cached=False, duration_s=0)
 
     @activity.defn
     async def deploy_instance(self, effect: Effect) -> Instance:
@@ -97,7 +105,7 @@ class World:
         return [method for method in named if hasattr(method, "__temporal_activity_definition")]
 
 
-def _operation(kind: Any) -> Operation:
+def _operation(kind: Any, *after: str) -> Operation:
     spec = InstanceSpec(
         name="web", app="shop", component="web", kind="web", owner=NODE, revision=1, replica=0, epoch=1, image="i"
     )
@@ -108,6 +116,7 @@ def _operation(kind: Any) -> Operation:
         provider_id="memory",
         instance="web",
         spec=spec,
+        after=tuple(f"{each}.web" for each in after),
         queue=node_queue(NODE),
     )
 
@@ -150,7 +159,8 @@ async def _heard(handle: WorkflowHandle[Any, Any]) -> None:
         ("import", ["begin", "import", "finish"]),
         ("analyse", ["begin", "import", "analyse", "finish"]),
         ("plan", ["begin", "import", "analyse", "plan", "undo", "remove", "finish"]),
-        ("deploy", ["begin", "import", "analyse", "plan", "watch", "deploy", "undo", "remove", "finish"]),
+        ("build", ["begin", "import", "analyse", "plan", "watch", "build", "undo", "remove", "finish"]),
+        ("deploy", ["begin", "import", "analyse", "plan", "watch", "build", "deploy", "undo", "remove", "finish"]),
     ],
 )
 async def test_a_cancellation_is_heard_though_the_activity_ends_well(
