@@ -5,7 +5,7 @@ ARGS ?=
 QUICKSTART = DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m workers.quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help venv machine machine-down check test bench up down clean
+.PHONY: help venv machine machine-down check test bench chaos up down clean
 # The environment and the images don't need each other.
 MAKEFLAGS += --jobs=2
 
@@ -29,6 +29,9 @@ test: ## set up, check, and run all tests (ARGS="-k word")
 
 bench: venv machine ## measure, and print the table of figures (ARGS="throughput")
 	@.venv/bin/python -m bench $(ARGS)
+
+chaos: venv machine ## kill node and Temporal 1,000 times while deployments run (ARGS="60 --seed 5")
+	@DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m chaos $(ARGS)
 
 up: venv machine ## start IARNet, and deploy APP=<git url> when given
 	@$(QUICKSTART) up $(APP)

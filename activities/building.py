@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
+from iarnet import faults
 from iarnet.builds.base import Builder
 from iarnet.errors import IarnetError
 from iarnet.models.image import BuildRequest, BuildResult
@@ -24,6 +25,7 @@ class Building:
         async with heartbeating():
             try:
                 result = await self._builder.build(request, lines.append)
+                faults.reached("image.built")
             except IarnetError as error:
                 error.component = request.component
                 raise

@@ -10,6 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from activities.heartbeat import heartbeating
 from activities.options import QUEUE
+from iarnet import faults
 from iarnet.certificates.base import Issuer, Pair
 from iarnet.errors import Conflict, GatewayError, GatewayRefused, NotFound, RateLimited
 from iarnet.gateway.base import Gateway
@@ -66,7 +67,6 @@ class Certifying:
         `Conflict` when the domain wants another one by now."""
         async with heartbeating():
             app = (await self._store.domains.get(issue.host)).app
-            before = await self._store.domains.certificate(issue.host)
             try:
                 pair = await self._issuers[issue.kind].issue(issue.host, partial(self._prove, app))
             except RateLimited as error:
@@ -86,8 +86,7 @@ class Certifying:
             except GatewayError as error:
                 # It is there, and taken over with the next change: nothing that another certificate would mend.
                 return Issued(renew_at=_renew_at(pair.certificate), problem=error.message)
-            if before:
-                await self._secrets.delete(before.key)
+            await self._forget_others(pair.certificate)
             return Issued(renew_at=_renew_at(pair.certificate))
 
     @activity.defn
@@ -119,7 +118,15 @@ class Certifying:
 
     async def _record(self, pair: Pair) -> None:
         await self._secrets.put(pair.certificate.key, pair.key)
+        faults.reached("key.stored")
         await self._store.domains.put_certificate(pair.certificate)
+        faults.reached("certificate.recorded")
+
+    async def _forget_others(self, certificate: Certificate) -> None:
+        """The key of the one before, and of those that a process has died over."""
+        for name in await self._secrets.names(f"tls/{certificate.host}"):
+            if name != certificate.key:
+                await self._secrets.delete(name)
 
     async def _tell(self, domain: Domain, kind: str, message: str) -> None:
         await self._store.facts.add_event(

@@ -6,7 +6,8 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.readiness import wait_until
-from iarnet.errors import IarnetError
+from iarnet import faults
+from iarnet.errors import IarnetError, StaleEpoch
 from iarnet.gateway.base import Gateways
 from iarnet.models.instance import Instance, InstanceSpec, LogQuery
 from iarnet.models.traffic import ServedPort, Service
@@ -35,6 +36,7 @@ class Deploying:
         provider = self._providers.get(operation.provider_id)
         gateway = self._gateways.get(operation.provider_id)
         async with heartbeating():
+            await self._refuse_stale(effect)
             services = await _services(provider, effect.app, operation.serves)
             await gateway.serve(effect.app, provider.info.id, services)
             for name in operation.admits:
@@ -49,11 +51,14 @@ class Deploying:
         provider = self._providers.get(effect.operation.provider_id)
         async with heartbeating():
             await self._store.instances.intend(spec, provider.info.id)
+            faults.reached("instance.intended")
             try:
                 await provider.ensure_image(spec.image, self._images)
                 await self._store.ledger.activate(spec.name)
+                faults.reached("lease.activated")
                 instance = await provider.deploy(spec)
                 await self._store.instances.record(instance)
+                faults.reached("instance.recorded")
                 return await self._settled(effect, provider, spec)
             except IarnetError as error:
                 error.component = error.component or spec.component
@@ -81,15 +86,20 @@ class Deploying:
         provider = self._providers.get(operation.provider_id)
         gateway = self._gateways.get(operation.provider_id)
         async with heartbeating():
+            await self._refuse_stale(effect)
             found = await provider.inspect(operation.instance)
             if found and found.app != effect.app:
                 # Another app's, of the same name: this one's never came to be.
                 return
             patience_s = _HOLD_S if operation.hold else _DRAIN_S
             await gateway.drain(operation.instance, patience_s, hold=operation.hold)
+            faults.reached("instance.drained")
             await provider.remove(operation.instance, effect.epoch)
+            faults.reached("container.removed")
             await self._store.instances.forget(operation.instance, operation.provider_id)
-            await self._store.ledger.release([operation.instance])
+            faults.reached("instance.forgotten")
+            if not operation.hold:  # else its room is kept for the way back, until the change has ended
+                await self._store.ledger.release([operation.instance])
 
     @activity.defn
     async def release_provider(self, effect: Effect) -> None:
@@ -97,12 +107,25 @@ class Deploying:
         operation = effect.operation
         provider = self._providers.get(operation.provider_id)
         async with heartbeating():
+            await self._refuse_stale(effect)
             await self._gateways.get(operation.provider_id).serve(effect.app, operation.provider_id, ())
+            faults.reached("services.closed")
             await provider.release(effect.app, effect.epoch, operation.volumes)
+
+    async def _refuse_stale(self, effect: Effect) -> None:
+        """A provider would, too, but its gateway does not, and comes first. Raises `StaleEpoch`."""
+        app = await self._store.apps.get(effect.app)
+        if app.epoch > effect.epoch:
+            raise StaleEpoch(
+                f"A newer change of {app.name} (epoch {app.epoch}) has taken over from epoch {effect.epoch}",
+                where=effect.operation.id,
+                hint="follow the newer change",
+            )
 
     async def _settled(self, effect: Effect, provider: Provider, spec: InstanceSpec) -> Instance:
         """Users come once it is healthy; what has only been started gets them with its `ready` operation."""
         instance = await wait_until(provider, spec, effect.operation.until)
+        faults.reached("instance.ready")
         await self._store.instances.record(instance)
         if effect.operation.until == "healthy":
             await self._gateways.get(provider.info.id).admit(instance)

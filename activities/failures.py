@@ -1,11 +1,13 @@
 """Errors on their way through Temporal: one place that turns ours into its, and back."""
 
+from collections import Counter
 from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, TimeoutType
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from iarnet import faults
 from iarnet.errors import IarnetError, error_from
 from iarnet.models.change import Failure
 from iarnet.secrets.base import Secrets
@@ -14,12 +16,13 @@ _PATIENCE = 6
 _SURPRISES = 3
 
 
-def application_error(error: IarnetError, attempt: int = 1) -> ApplicationError:
+def application_error(error: IarnetError, count: int = 1) -> ApplicationError:
     """Typed by the error's code, with its details; retried only when the error says so, and not for ever.
 
-    The bound is here and not in the retry policy, which also counts the attempts that a killed node has cost.
+    `count`: of the activity's errors. The bound is here and not in the retry policy, which also counts the attempts
+    that a killed node has cost.
     """
-    final = not error.retryable or attempt >= _PATIENCE
+    final = not error.retryable or count >= _PATIENCE
     message = _told(error.message, error.hint)
     return ApplicationError(message, error.details(), type=error.code, non_retryable=final)
 
@@ -46,6 +49,8 @@ def typed(failure: Failure) -> ApplicationError:
     named = not failure.component or failure.message.startswith(failure.component)
     component = "" if named else f"{failure.component}: "
     message = _told(component + failure.message, failure.hint)
+    if failure.not_undone:
+        message = f"{message.removesuffix('.')}. Not undone: {'; '.join(failure.not_undone)}."
     return ApplicationError(message, failure.model_dump(mode="json"), type=failure.code, non_retryable=True)
 
 
@@ -65,14 +70,20 @@ def _failure(error: IarnetError) -> Failure:
     )
 
 
+def absent(what: str, node: str = "") -> Failure:
+    """Nobody took `what` up, which that node alone can do."""
+    who = f"the node {node}" if node else "the node that has to do it"
+    return Failure(
+        code="NodeUnreachable",
+        message=f"Nobody took {what} up in time: {who} is not there.",
+        hint="Start that node again and retry.",
+    )
+
+
 def _timeout(error: BaseException, cause: TimeoutError) -> Failure:
     what = error.activity_type if isinstance(error, ActivityError) else "a step"
     if cause.type == TimeoutType.SCHEDULE_TO_START:
-        return Failure(
-            code="NodeUnreachable",
-            message=f"Nobody took {what} up in time: the node that has to do it is not there.",
-            hint="Start that node (`iarnet up` on it) and retry.",
-        )
+        return absent(what)
     return Failure(code="TimedOut", message=f"{what} did not end in time.", hint="`iarnet retry` goes on from here.")
 
 
@@ -82,34 +93,59 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
+class _Errors:
+    """How often each activity has failed here. The attempts that a killed node has cost are not among them."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str | None, str]] = Counter()
+
+    def count(self) -> int:
+        """One more. What has a deadline for all of its attempts is tried until then."""
+        info = activity.info()
+        if info.schedule_to_close_timeout:
+            return 1
+        key = info.workflow_run_id, info.activity_id
+        self._counts[key] += 1
+        return self._counts[key]
+
+    def forget(self) -> None:
+        info = activity.info()
+        self._counts.pop((info.workflow_run_id, info.activity_id), None)
+
+
 class FailureInterceptor(Interceptor):
     """Maps `IarnetError` for every activity of a worker, with secrets taken out of the message."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
+        self._errors = _Errors()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Inbound(next, self._secrets)
+        return _Inbound(next, self._secrets, self._errors)
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, secrets: Secrets) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, secrets: Secrets, errors: _Errors) -> None:
         super().__init__(next)
         self._secrets = secrets
+        self._errors = errors
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         try:
-            return await super().execute_activity(input)
+            result = await super().execute_activity(input)
+            self._errors.forget()
+            faults.reached(f"{activity.info().activity_type}.done")
+            return result
         except IarnetError as error:
             activity.logger.info("refused: %s", error.code)
-            raise application_error(self._redacted(error), activity.info().attempt) from None
+            raise application_error(self._redacted(error), self._errors.count()) from None
         except FailureError:
             raise
         except Exception as error:
             # A mistake of ours: worth another try or two, but not an hour of them. Only what is redacted goes into
             # the history; where it happened is in the log.
             activity.logger.exception("unexpected")
-            final = activity.info().attempt >= _SURPRISES
+            final = self._errors.count() >= _SURPRISES
             message = self._secrets.redact(str(error))
             raise ApplicationError(message, type=type(error).__name__, non_retryable=final) from None
 

@@ -4,6 +4,7 @@
 the activity was still creating, and it was told 2.5–14.5 s later.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypedDict
 
@@ -46,6 +47,21 @@ def _options(
     return options
 
 
+# How long what undoes a change tries again, and waits for its node to come back.
+_UNDO = timedelta(minutes=5)
+
+
+def undoing(options: Options) -> Options:
+    """The same for what undoes a change: with a deadline for all attempts instead of a number of them. It must not
+    stop half-way as an engine is away for a minute."""
+    return {
+        **options,
+        "schedule_to_start_timeout": _UNDO,
+        "schedule_to_close_timeout": _UNDO + options["start_to_close_timeout"],
+        "retry_policy": replace(options["retry_policy"], maximum_attempts=0, maximum_interval=timedelta(seconds=5)),
+    }
+
+
 # How often the node may be killed under one activity; errors have a bound of their own (`activities.failures`).
 _CRASHES = 30
 
@@ -56,6 +72,7 @@ PREPARE = _options(60, _CRASHES)
 BUILD = _options(3600, _CRASHES, absent_s=1800)
 DEPLOY = _options(1800, _CRASHES)
 REMOVE = _options(120, _CRASHES)
+RECONCILE = _options(600, _CRASHES)
 MEND = _options(1800, _CRASHES)
 # An authority may take minutes to decide.
 ISSUE = _options(600, _CRASHES)
@@ -79,6 +96,11 @@ LOCAL: LocalOptions = {
 def node_queue(node: str) -> str:
     """Where work runs that only this node can do."""
     return f"iarnet.node.{node}"
+
+
+def node_of(queue: str) -> str:
+    """Empty for the queue of all nodes."""
+    return queue.removeprefix(QUEUE).removeprefix(".node.").removesuffix(".builds").removesuffix(".watches")
 
 
 def builds_queue(node: str) -> str:

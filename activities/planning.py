@@ -10,20 +10,23 @@ from activities.options import builds_queue, node_queue
 from activities.ports import HostPorts
 from activities.revising import Revising, Target
 from activities.scene import Scene, look
+from iarnet import faults
 from iarnet.errors import AlreadyExists, NotFound, PayloadTooLarge
 from iarnet.models.app import Revision
 from iarnet.models.change import SelectRequest
 from iarnet.models.component import Component
+from iarnet.models.edge import Edge
 from iarnet.models.instance import Instance
 from iarnet.models.lease import Lease
 from iarnet.models.placement import Demand, Placement
-from iarnet.models.plan import Operation, Plan
+from iarnet.models.plan import Lasting, Operation, Plan
 from iarnet.models.provider import ProviderState
 from iarnet.models.work import Prepare
 from iarnet.placement.place import place
 from iarnet.planning.desired import instance_specs
 from iarnet.planning.diff import Wanted, World, diff
 from iarnet.planning.graph import closure, groups
+from iarnet.planning.lasting import lasting, stranded
 from iarnet.planning.serving import Serving, with_serving
 from iarnet.providers.base import Providers
 from iarnet.store.base import Clock, Store
@@ -78,15 +81,14 @@ class Planning:
 
     async def _away(self, prepare: Prepare, scene: Scene) -> Plan:
         """Nothing of the app is wanted any more."""
-        active = [s.info.id for s in scene.states.values() if s.status == "active"]
+        active = [s.info.id for s in self._within_reach(scene) if s.status == "active"]
         volumes = await self._volumes(prepare)
         release = dict.fromkeys(active, volumes)
-        edges = scene.previous.edges if scene.previous else ()
         operations, kept = diff(
             World(
                 wanted=(),
                 actual=scene.actual,
-                old_edges=edges,
+                old_edges=await self._old_edges(prepare, scene),
                 unreachable=scene.unreachable,
                 release=release,
             )
@@ -99,7 +101,15 @@ class Planning:
             operations=operations,
             kept=kept,
             notes=_left_behind(scene),
+            lasting=_lasting(prepare, operations, scene),
         )
+
+    async def _old_edges(self, prepare: Prepare, scene: Scene) -> Sequence[Edge]:
+        """Among what is there: of a change that is undone, those of what it has made."""
+        there = scene.previous
+        if prepare.undoes:
+            there = await self._store.facts.revision(prepare.request.app, prepare.undoes)
+        return there.edges if there else ()
 
     async def _volumes(self, prepare: Prepare) -> tuple[str, ...]:
         """Those of every revision: also a component that is gone by now, or never came up, may have left one."""
@@ -122,7 +132,8 @@ class Planning:
                 wanted=wanted,
                 actual=scene.actual,
                 edges=revision.edges,
-                old_edges=scene.previous.edges if scene.previous else (),
+                old_edges=await self._old_edges(prepare, scene),
+                undoing=prepare.compensation,
                 scope=scope,
                 unreachable=scene.unreachable,
                 renewed={e.from_ for each in serving.values() for e in revision.edges if e.to in each.moved},
@@ -140,7 +151,13 @@ class Planning:
             kept=kept,
             placement=placement,
             notes=(*notes, *_powerful(revision), *_stop_first(operations), *_left_behind(scene)),
+            lasting=_lasting(prepare, operations, scene),
         )
+
+    def _within_reach(self, scene: Scene) -> list[ProviderState]:
+        """Not those that only other nodes can speak to. One that nobody can says itself why it is no place."""
+        here = {provider.info.id for provider in self._providers.all()}
+        return [s for s in scene.states.values() if s.info.id in here or s.status != "active"]
 
     def _place(self, avoid: Sequence[str], revision: Revision, scene: Scene, scope: set[str] | None) -> Placement:
         """Nothing moves without a cause: what runs on a provider that answers stays there."""
@@ -148,7 +165,7 @@ class Planning:
         asked = [c for c in revision.components if scope is None or c.name in scope]
         demands = {c.name: _demand(c, home.get(c.name)) for c in asked}
         connected = groups(demands, [e for e in revision.edges if e.from_ in demands and e.to in demands])
-        states = [s for s in scene.states.values() if s.info.id not in avoid]
+        states = [s for s in self._within_reach(scene) if s.info.id not in avoid]
         return place([[demands[n] for n in sorted(group)] for group in connected], _credited(states, scene, demands))
 
     async def _wanted(
@@ -185,6 +202,7 @@ class Planning:
         }
         if leases:
             await self._store.ledger.reserve([x.model_copy(update={"expires_at": until}) for x in leases], limits)
+            faults.reached("room.reserved")
 
 
 def _leases(operations: Sequence[Operation], epoch: int) -> list[Lease]:
@@ -245,6 +263,8 @@ def _routed(plan: Plan, scene: Scene, node: str) -> Plan:
     def queue(operation: Operation) -> str:
         if operation.kind == "build":
             return builds_queue(node)
+        if operation.kind == "commit":
+            return ""
         return node_queue(scene.states[operation.provider_id].info.home or node)
 
     routed = tuple(op.model_copy(update={"queue": queue(op)}) for op in plan.operations)
@@ -264,6 +284,13 @@ def _refuse_clashes(wanted: Sequence[Wanted], everything: Sequence[Instance]) ->
                 component=each.spec.component,
                 hint="Rename the component, or import the application under another name.",
             )
+
+
+def _lasting(prepare: Prepare, operations: Sequence[Operation], scene: Scene) -> tuple[Lasting, ...]:
+    """What undoing would leave; or, when this is what undoes, what it leaves."""
+    if prepare.compensation:
+        return stranded(scene.actual, scene.unreachable)
+    return lasting(operations, scene.actual, {c.name for c in scene.previous.components} if scene.previous else ())
 
 
 def _powerful(revision: Revision) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from iarnet import faults
 from iarnet.errors import PortTaken
 from iarnet.models.component import Component
 from iarnet.planning.desired import published
@@ -31,6 +32,7 @@ class HostPorts:
             for key, _, publish, wanted in published(component):
                 kept = next((port for port, holder in claims.items() if holder == (app, key)), None)
                 port = await self._one(app, key, publish, wanted, kept, provider, ours, claims, dry_run)
+                faults.reached("port.claimed")
                 claims[port] = (app, key)
                 chosen[key] = port
                 if publish == "prefer" and wanted and port != wanted:

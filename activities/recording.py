@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from temporalio import activity
 
+from activities.placing import Carrier
+from iarnet import faults
 from iarnet.models.app import AppStatus, Event
 from iarnet.models.change import Begin, ChangeResult, Deployment
 from iarnet.models.instance import Instance
@@ -13,16 +15,22 @@ from iarnet.store.base import Clock, Store
 
 
 class Recording:
-    """`node` is this node's name, `publish_host` what a person types to reach a port that is published here.
+    """`carrier` says which node carries a change out, `publish_host` is what a person types to reach a port that is
+    published here.
 
     `unnamed` hears of each host that was a domain of an app that is gone.
     """
 
     def __init__(
-        self, store: Store, node: str, publish_host: str, clock: Clock, unnamed: Callable[[str], Awaitable[None]]
+        self,
+        store: Store,
+        carrier: Carrier,
+        publish_host: str,
+        clock: Clock,
+        unnamed: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
-        self._node = node
+        self._carrier = carrier
         self._host = publish_host
         self._clock = clock
         self._unnamed = unnamed
@@ -30,7 +38,9 @@ class Recording:
     @activity.defn
     async def begin_change(self, begin: Begin) -> Deployment:
         """Raise the app's epoch and record the deployment; the same run gets the same one again."""
-        deployment = await self._store.facts.begin(begin.model_copy(update={"node": self._node}))
+        node = await self._carrier(begin.app)
+        deployment = await self._store.facts.begin(begin.model_copy(update={"node": node}))
+        faults.reached("deployment.begun")
         await self._tell(deployment, "change.begun", f"{begin.cause}: deployment {deployment.id} began")
         return deployment
 
@@ -40,6 +50,7 @@ class Recording:
         deployment = outcome.deployment
         facts = self._store.facts
         await facts.finish(deployment.id, outcome.status, outcome.progress, outcome.failure)
+        faults.reached("deployment.finished")
         running = await self._store.instances.list(app=deployment.app)
         await self._give_back(outcome, running)
         if outcome.kind == "delete" and outcome.status == "succeeded":
@@ -47,6 +58,8 @@ class Recording:
         else:
             await self._settle(outcome, running)
         why = f": {outcome.failure.message}" if outcome.failure else ""
+        if left := outcome.progress.not_undone:
+            why += f"; not undone: {'; '.join(left)}"
         await self._tell(deployment, f"change.{outcome.status}", f"deployment {deployment.id} {outcome.status}{why}")
         return ChangeResult(
             app=deployment.app,
@@ -60,19 +73,26 @@ class Recording:
 
     async def _forget(self, app: str) -> None:
         await self._store.ledger.release_ports(app)
+        faults.reached("ports.released")
         domains = await self._store.domains.list(app)
         await self._store.apps.delete(app)
+        faults.reached("app.deleted")
         for domain in domains:
             await self._unnamed(domain.host)
 
     async def _give_back(self, outcome: Outcome, running: list[Instance]) -> None:
-        """What was reserved for this change and never used. An app that ran once keeps its ports, stopped or not."""
+        """What was reserved for this change and never used, or by what is gone. An app that ran once keeps its ports,
+        stopped or not."""
         deployment = outcome.deployment
+        there = {instance.name for instance in running}
         leases = await self._store.ledger.leases(app=deployment.app)
         unused = [x.id for x in leases if x.state == "reserved" and x.epoch == deployment.epoch]
-        await self._store.ledger.release(unused)
+        left = [x.id for x in leases if x.state == "active" and x.instance not in there]
+        await self._store.ledger.release([*unused, *left])
+        if outcome.status == "succeeded":
+            return  # an app that is deleted may be gone by now
         app = await self._store.apps.get(deployment.app)
-        if not (running or app.revision or outcome.status == "succeeded"):
+        if not (running or app.revision):
             await self._store.ledger.release_ports(deployment.app)
 
     async def _settle(self, outcome: Outcome, running: list[Instance]) -> None:
@@ -82,6 +102,7 @@ class Recording:
             revision = await self._store.facts.revision(deployment.app, outcome.progress.revision)
             assert revision is not None, "a deployed revision is stored"
             await apps.set_running(deployment.app, revision.number, revision.commit, deployment.epoch)
+            faults.reached("revision.running")
         await apps.set_status(deployment.app, _status(outcome, running), deployment.epoch)
 
     def _addresses(self, running: list[Instance], services: list[Service]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from iarnet import faults
 from iarnet.errors import NotFound, NothingToRun
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import App, Revision, Settings
@@ -56,6 +57,7 @@ class Revising:
         if not prepare.dry_run:
             await self._store.apps.set_settings(app.name, settings)
             await self._store.facts.save_revision(revision)
+            faults.reached("revision.saved")
             await self._ensure_secrets(revision)
         return Target(revision, await self._builds(app, revision))
 
@@ -142,6 +144,7 @@ class Revising:
             await self._secrets.get(name)
         for name in sorted(named - given):
             await self._secrets.ensure(name)
+            faults.reached("secret.made")
 
 
 def _merged(settings: Settings, request: ChangeRequest) -> Settings:

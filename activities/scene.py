@@ -14,10 +14,14 @@ from iarnet.planning.serving import Serving, served
 from iarnet.providers.base import Providers
 from iarnet.store.base import Store
 
+# The others were on their way out when their change ended: who stays is admitted anew.
+_ADMITTED = ("active", "suspended")
+
 
 @dataclass(frozen=True)
 class Scene:
-    """An app and the providers. `admitted`: the instances that the gateways know; `routes`: those of users."""
+    """An app and the providers. `admitted`: the instances that the gateways lead to, or will when they are well;
+    `routes`: those of users."""
 
     states: dict[str, ProviderState]
     actual: tuple[Instance, ...]
@@ -91,7 +95,7 @@ async def look(store: Store, providers: Providers, owner: str, name: str) -> Sce
         actual=tuple(await _actual(store, providers, owner, name, states)),
         previous=await store.facts.revision(app.name, app.revision) if app.revision else None,
         services=tuple(await store.traffic.services(name)),
-        admitted=frozenset(endpoint.instance for endpoint in await store.traffic.endpoints(name)),
+        admitted=frozenset(e.instance for e in await store.traffic.endpoints(name) if e.state in _ADMITTED),
         routes=tuple(await store.traffic.routes(name)),
     )
 
@@ -109,6 +113,9 @@ async def _actual(
     found = [instance for id in asked for instance in await here[id].instances(owner, app)]
     there = {(instance.name, instance.provider_id) for instance in found}
     rows = await store.instances.list(app=app)
+    known = {(row.name, row.provider_id) for row in rows}
+    # What has no row is not kept as it is: whoever wants it writes it down and adopts it, or it goes.
+    found = [i if (i.name, i.provider_id) in known else i.model_copy(update={"state": "lost"}) for i in found]
     missing = [row for row in rows if row.provider_id in asked and (row.name, row.provider_id) not in there]
     begun = [row for row in missing if row.state == "pending"]
     return [*begun, *found, *(row for row in rows if row.provider_id not in asked)]

@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
+from iarnet import faults
 from iarnet.builds.base import Builder
 from iarnet.models.change import ChangeRequest, ImportRequest, ImportResult
 from iarnet.secrets.base import Secrets, made_for
@@ -28,6 +29,7 @@ class Sourcing:
             commit = await self._sources.resolve(app.git)
             before = await self._store.facts.source(request.app)
             source = await self._sources.fetch(request.app, app.git, commit)
+            faults.reached("source.fetched")
             await self._store.facts.save_source(source.model_copy(update={"fetched_at": self._clock()}))
             changed = before is None or before.part != source.part
             return ImportResult(app=request.app, commit=commit, tree=source.tree, changed=changed)
@@ -37,6 +39,8 @@ class Sourcing:
         """Remove the code, the images and, unless data is kept that needs them, the secrets made for an app."""
         async with heartbeating():
             await self._sources.forget(request.app)
+            faults.reached("sources.forgotten")
             await self._builder.forget(request.app)
+            faults.reached("images.forgotten")
             if not request.keep_data:
                 await self._secrets.delete(made_for(request.app))

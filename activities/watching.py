@@ -12,6 +12,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.heartbeat import heartbeating
 from activities.options import QUEUE
 from activities.readiness import wait_until
+from activities.reconciling import begin_reconciliation
+from iarnet import faults
 from iarnet.errors import InstanceFailed, NotFound
 from iarnet.gateway.base import Gateways
 from iarnet.models.app import Event
@@ -58,6 +60,8 @@ class Watching:
         async with heartbeating():
             async for batch in self._monitors.follow(attach.provider_id, cursor):
                 await watch.signal("observed", batch)
+                if batch.status == "active":
+                    await begin_reconciliation(self._client, attach.provider_id)
                 activity.heartbeat(batch.cursor)
 
     @activity.defn
@@ -73,6 +77,8 @@ class Watching:
                 if instance is None:
                     return Mended(outcome="gone")
                 if await _is_well(mend, instance, provider, spec):
+                    # Whoever has restarted it may have died over it.
+                    await self._store.instances.record(instance)
                     await self._gateways.get(mend.provider_id).admit(instance)
                     return Mended(outcome="ignored")
                 await self._restart(provider, spec)
@@ -96,7 +102,9 @@ class Watching:
         """Users are led elsewhere until it is ready again."""
         gateway = self._gateways.get(provider.info.id)
         await gateway.suspend(spec.name)
+        faults.reached("instance.suspended")
         await provider.restart(spec.name)
+        faults.reached("instance.restarted")
         instance = await wait_until(provider, spec, "healthy")
         await self._store.instances.record(instance)
         await gateway.admit(instance)
@@ -122,19 +130,33 @@ class Watching:
         if request.cause == "heal":
             app = await self._store.apps.get(request.app)
             request = request.model_copy(update={"revision": app.revision or None})
+        asker = _asker()
+        if asker and activity.info().attempt > 1 and await self._has_asked(asker, request.app):
+            return True
         try:
             await self._client.start_workflow(
-                "DeployApp",
+                "StopApp" if request.cause == "stop" else "DeployApp",
                 request,
                 id=f"change.{request.app}",
                 task_queue=QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"{request.cause} {request.app}",
+                memo={"asker": asker},
             )
         except WorkflowAlreadyStartedError:
             return False
         return True
+
+    async def _has_asked(self, asker: str, app: str) -> bool:
+        """Whether the newest change is one that this asker has started, and may have died over."""
+        try:
+            newest = await self._client.get_workflow_handle(f"change.{app}").describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return bool(await newest.memo_value("asker", "") == asker)
 
     @activity.defn
     async def change_is_open(self, app: str, run_id: str) -> bool:
@@ -193,6 +215,14 @@ class Watching:
         await self._store.facts.add_event(
             Event(time=self._clock(), app=app, component=component, instance=instance, kind=kind, message=message)
         )
+
+
+def _asker() -> str:
+    """The same again when an activity is repeated; nobody outside of one."""
+    if not activity.in_activity():
+        return ""
+    info = activity.info()
+    return f"{info.workflow_run_id}/{info.activity_id}"
 
 
 async def _is_well(mend: Mend, instance: Instance, provider: Provider, spec: InstanceSpec) -> bool:

@@ -85,8 +85,9 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
     if deployments:
         return _deployments(session, app)
     found = session.node.get("apps", app)
+    domains = session.node.get("communication", "domains", app=app)["domains"]
     if session.show.json:
-        return session.show.document(found)
+        return session.show.document(found | {"domains": domains})
     session.show.out.print(
         Text.assemble((found["name"], "bold"), "  ", styled(found["status"]), f"  r{found['revision']}  ")
         + Text(printable(f"{found['git']['url']} {(found['commit'] or '')[:12]}"), style="dim")
@@ -108,7 +109,7 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
     if rows:
         columns = ("component", "kind", "state", "replicas", "provider", "address", *(TRAFFIC if busy else ()), "")
         session.show.table(columns, rows)
-    for domain in session.node.get("communication", "domains", app=app)["domains"]:
+    for domain in domains:
         target = domain["redirect_to"] or domain["component"]
         why = domain["problem"] or domain["warning"]
         session.show.out.print(
@@ -125,6 +126,8 @@ def status(ctx: typer.Context, app: App, revisions: Revisions = False, deploymen
         for line in failure["log"]:
             session.show.text(f"  | {line}", style="dim")
         session.show.text(f"  hint: {failure['hint'] or f'`iarnet retry {app}` when it is fixed'}")
+    for left in ((found["deployment"] or {}).get("progress") or {}).get("not_undone", ()):
+        session.show.text(f"not undone: {left}", style="yellow")
     return None
 
 
@@ -165,6 +168,8 @@ def plan(
         session.show.text("nothing to do: everything is as it should be")
     for note in found["notes"]:
         session.show.text(f"note: {note}", style="yellow")
+    for lasting in found["lasting"]:
+        session.show.text(f"a roll-back would leave {lasting['what']}", style="yellow")
     return None
 
 

@@ -43,6 +43,8 @@ def follow(session: Session, run: dict[str, Any]) -> Ended:
     if error := _error_of(ended):
         if session.show.json:
             session.show.document(ended.document())
+        for left in ended.progress.get("not_undone", ()):
+            session.show.note(f"not undone: {left}", style="yellow")
         raise error
     return ended
 

@@ -16,6 +16,7 @@ from iarnet.cli import (
     domains,
     node,
     providers,
+    reconcile,
     secrets,
     traffic,
     watching,
@@ -90,7 +91,8 @@ def _build() -> typer.Typer:
     made = typer.Typer(
         cls=Iarnet, callback=_options, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
     )
-    made.command(epilog=EPILOG)(node.up)
+    for start in (node.up, node.api, node.worker):
+        made.command(epilog=EPILOG)(start)
     made.command("import", epilog=EPILOG)(apps.import_)
     made.command(epilog=EPILOG)(analyze.analyze)
     made.command(epilog=EPILOG)(apps.plan)
@@ -134,6 +136,7 @@ def _build() -> typer.Typer:
     made.add_typer(
         _group(set=secrets.set_, ls=secrets.ls, rm=secrets.rm), name="secrets", help="Values that are stored sealed."
     )
+    made.command(epilog=EPILOG)(reconcile.reconcile)
     made.command(epilog=EPILOG)(doctor.doctor)
     made.command(epilog=EPILOG)(node.config)
     made.command(epilog=EPILOG)(node.version)

@@ -1,10 +1,14 @@
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contract.docker_engine import engine_url
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node
+from tests.e2e.topology import Topology, topology
 
 
 @pytest.fixture(scope="session")
@@ -12,10 +16,23 @@ def docker_url() -> str:
     return engine_url()
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> Iterator[Topology | None]:
+    """With IARNET_TEST_SERVERS=postgresql the tests run on Temporal and a store on PostgreSQL."""
+    if os.environ.get("IARNET_TEST_SERVERS") != "postgresql":
+        yield None
+        return
+    with topology(tmp_path_factory.mktemp("servers"), docker_url) as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> Iterator[NodeProcess]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, docker_url: str, servers: Topology | None
+) -> Iterator[NodeProcess]:
     """One node for all tests of a file: each test uses apps of its own."""
-    with node(tmp_path_factory.mktemp("node"), docker_url) as made:
+    settings = servers.of_one(f"t{secrets.token_hex(4)}") if servers else {}
+    with node(tmp_path_factory.mktemp("node"), docker_url, kind=ForkedNode, **settings) as made:
         yield made
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import httpx
 import psutil
@@ -45,6 +45,19 @@ def until(look: Callable[[], T], what: str, within_s: float = 60.0) -> T:
     return answer
 
 
+class Process(Protocol):
+    """As much of `subprocess.Popen` as is needed of a node."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def send_signal(self, number: int) -> None: ...
+
+
 @dataclass
 class NodeProcess:
     """`iarnet up` on free ports with a data directory, a node name, ports and networks of its own."""
@@ -53,7 +66,8 @@ class NodeProcess:
     docker_url: str
     name: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
     extra: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
+    command: ClassVar[str] = "up"
 
     @property
     def data(self) -> Path:
@@ -85,30 +99,45 @@ class NodeProcess:
 
     def up(self, within_s: float = 60.0) -> float:
         """Start it; seconds until its API answers."""
+        began = time.monotonic()
+        self.start()
+        until(self._is_up, f"{self.name} is up: {self.tail()}", within_s)
+        return time.monotonic() - began
+
+    def start(self) -> None:
+        """Begin to; it may not get far."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.data / "address").unlink(missing_ok=True)
-        began = time.monotonic()
+        self.process = self.launched()
+
+    def launched(self) -> Process:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [PROGRAMS / "iarnet", "up"],
+            return subprocess.Popen(
+                [PROGRAMS / "iarnet", self.command],
                 env=self.environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_the_tests,
+                preexec_fn=end_with_the_parent,
             )
-        until(self._answers, f"{self.name} is up: {self.tail()}", within_s)
-        return time.monotonic() - began
 
-    def _answers(self) -> bool:
+    @property
+    def is_dead(self) -> bool:
         assert self.process
-        assert self.process.poll() is None, f"the node ended:\n{self.tail()}"
+        return self.process.poll() is not None
+
+    @property
+    def answers(self) -> bool:
         try:
             return HTTP.get(f"{self.url}/api/health", timeout=2).status_code == 200
         except (httpx.HTTPError, FileNotFoundError, ValueError):
             return False
+
+    def _is_up(self) -> bool:
+        assert not self.is_dead, f"the node ended:\n{self.tail()}"
+        return self.answers
 
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
@@ -122,7 +151,7 @@ class NodeProcess:
     def down(self) -> int:
         """SIGTERM; the exit status."""
         assert self.process
-        self.process.terminate()
+        self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
     def end(self) -> None:
@@ -161,13 +190,19 @@ class NodeProcess:
 
     @property
     def temporal_address(self) -> str:
+        if given := self.extra.get("IARNET_TEMPORAL__ADDRESS"):
+            return given
         server = json.loads((self.data / "temporal" / "temporal.json").read_text())
         return f"127.0.0.1:{server['port']}"
+
+    @property
+    def _namespace(self) -> str:
+        return self.extra.get("IARNET_TEMPORAL__NAMESPACE", "iarnet")
 
     def temporal(self, *words: str, timeout_s: float = 60.0) -> Done:
         """Temporal's own command line against this node's server."""
         done = subprocess.run(
-            [PROGRAMS / "temporal", *words, "--address", self.temporal_address, "--namespace", "iarnet"],
+            [PROGRAMS / "temporal", *words, "--address", self.temporal_address, "--namespace", self._namespace],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -216,15 +251,17 @@ class NodeProcess:
         return str(found[component] if component else next(iter(found.values())))
 
 
-def _end_with_the_tests() -> None:
+def end_with_the_parent() -> None:
     """In the node's process: a test run that is killed takes its nodes along, and they end their servers."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 @contextmanager
-def node(directory: Path, docker_url: str, **extra: str) -> Iterator[NodeProcess]:
+def node(
+    directory: Path, docker_url: str, *, kind: type[NodeProcess] = NodeProcess, **extra: str
+) -> Iterator[NodeProcess]:
     """Up, and afterwards nothing of it is left: no process, no container, no network, no volume."""
-    made = NodeProcess(directory, docker_url, extra=extra)
+    made = kind(directory, docker_url, extra=extra)
     with swept(docker_url, made.name):
         try:
             made.up()

@@ -20,11 +20,12 @@ def unaccounted(node: NodeProcess, app: str) -> list[str]:
     network = f"iarnet-{app}"
     return [
         *(name for name in objects if not (instances and name.partition(".")[0] == network)),
-        *(f"lease {name}" for name in _column(node, "leases", "instance", app) if name not in instances),
-        *(f"port {port}" for port in _column(node, "ports", "port", app) if not instances),
+        *(f"lease {name}" for name in column(node, "leases", "instance", app) if name not in instances),
+        *(f"port {port}" for port in column(node, "ports", "port", app) if not instances),
     ]
 
 
-def _column(node: NodeProcess, table: str, column: str, app: str) -> list[Any]:
+def column(node: NodeProcess, table: str, name: str, app: str) -> list[Any]:
+    """What the store has of an app in one column of a table."""
     with sqlite3.connect(f"file:{node.data / 'iarnet.db'}?mode=ro", uri=True) as store:
-        return [value for (value,) in store.execute(f"SELECT {column} FROM {table} WHERE app = ?", (app,))]
+        return [value for (value,) in store.execute(f"SELECT {name} FROM {table} WHERE app = ?", (app,))]

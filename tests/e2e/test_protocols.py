@@ -44,7 +44,10 @@ LEAST = 0.5 * _DRAIN_S / TICK_S
 """How often a stream is heard while it drains. A busy machine says it less often."""
 
 CONNECTS = "{type: tcp, interval: 1s}"
-SAYS_SO = "{command: [test, -f, /tmp/ready], interval: 1s}"
+HEALTH = {
+    "packets": "{command: [test, -f, /tmp/ready], interval: 1s}",
+    "calls": "{type: grpc, interval: 1s}",
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def components(image: str, word: str) -> list[tuple[str, str]]:
             name,
             f"python3 /server.py {program} {port} {word}",
             image=image,
-            health=SAYS_SO if protocol == "udp" else CONNECTS,
+            health=HEALTH.get(name, CONNECTS),
             kind="api",
             ports=f"[{{port: {port}, protocol: {protocol}}}]",
             publish="true",

@@ -19,6 +19,9 @@ TICK_S = 0.1
 READY = Path("/tmp/ready")
 """Where nobody can see by a connection that it listens."""
 
+SERVING = b"\x08\x01"
+"""A `HealthCheckResponse` of grpc.health.v1."""
+
 
 async def said(word: str, times: bytes | str) -> AsyncIterator[str]:
     for _ in range(int(times)):
@@ -53,9 +56,16 @@ async def calls(port: int, word: str) -> None:
         async for each in said(word, times):
             yield each.encode()
 
+    async def check(_: bytes, __: Any) -> bytes:
+        return SERVING
+
     server = grpc.aio.server()
-    handlers = {"Say": grpc.unary_stream_rpc_method_handler(say)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("protocols.Words", handlers),))
+    words = {"Say": grpc.unary_stream_rpc_method_handler(say)}
+    health = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    handlers = (("protocols.Words", words), ("grpc.health.v1.Health", health))
+    server.add_generic_rpc_handlers(
+        tuple(grpc.method_handlers_generic_handler(service, methods) for service, methods in handlers)
+    )
     server.add_insecure_port(f"0.0.0.0:{port}")
     await server.start()
     await server.wait_for_termination()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,18 +10,21 @@ import pytest
 
 from iarnet.certificates.authority import SECRET, OwnAuthority
 from iarnet.certificates.base import Pair
+from iarnet.errors import AuthorityRefused
 from iarnet.models.domains import Challenge
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from workers.node import clock
+
+NAMES = ("localhost", "example.org")
 
 
 async def unproven(challenge: Challenge) -> None:
     raise AssertionError(f"nobody has to prove {challenge.host} to us")
 
 
-def authority(secrets: SealedSecrets, days: int = 0) -> OwnAuthority:
+def authority(secrets: SealedSecrets, days: int = 0, names: Iterable[str] = NAMES) -> OwnAuthority:
     """As it is `days` from now."""
-    return OwnAuthority(secrets, "home", lambda: clock() + timedelta(days=days))
+    return OwnAuthority(secrets, "home", lambda: clock() + timedelta(days=days), names)
 
 
 @pytest.fixture
@@ -70,6 +74,32 @@ async def test_it_is_made_once_and_a_stranger_is_not_trusted(tmp_path: Path, sec
     stranger = authority(SealedSecrets(MemoryRows(), bytes(32)))
     with pytest.raises(ssl.SSLCertVerificationError, match="verify failed"):
         await greeted(tmp_path, await own.issue("a.localhost", unproven), await stranger.certificate(), "a.localhost")
+
+
+@pytest.mark.parametrize("host", ["example.com", "notlocalhost", "*.org", "localhost.example.com"])
+async def test_it_signs_for_its_names_alone(secrets: SealedSecrets, host: str) -> None:
+    with pytest.raises(AuthorityRefused, match="signs for example") as refusal:
+        await authority(secrets).issue(host, unproven)
+    assert refusal.value.where == "gateway.own_names"
+
+
+async def test_a_client_believes_it_of_no_other_name(
+    tmp_path: Path, secrets: SealedSecrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has its key can't do more either."""
+    own = authority(secrets, names=["LOCALHOST."])
+    trusted = await own.certificate()
+    monkeypatch.setattr(own, "_names", ["localhost", "example.com"])
+    monkeypatch.setattr("iarnet.certificates.authority._permitted", lambda _: ["localhost", "example.com"])
+    pair = await own.issue("example.com", unproven)
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        await greeted(tmp_path, pair, trusted, "example.com")
+
+
+async def test_with_other_names_it_is_another_one(secrets: SealedSecrets) -> None:
+    first = await authority(secrets).certificate()
+    assert await authority(secrets, names=reversed(NAMES)).certificate() == first
+    assert await authority(secrets, names=["localhost"]).certificate() != first
 
 
 async def test_nothing_it_signs_outlives_it(secrets: SealedSecrets) -> None:

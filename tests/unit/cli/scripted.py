@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from iarnet.models.instance import InstanceSpec
     from iarnet.models.plan import Kept, Operation, Plan
+    from iarnet.models.reconciliation import Finding, ProviderReport, Reconciliation
 
 COMMIT = "e" * 40
 
@@ -125,4 +126,22 @@ class PlanOf:
         )
 
 
-WORKFLOWS = [Deploy, Stop, Delete, Import, Analyze, PlanOf]
+@workflow.defn(name="Reconcile", sandboxed=False)
+class Reconcile:
+    """An orphan is removed; data can't be."""
+
+    @workflow.run
+    async def run(self, order: Reconciliation) -> ProviderReport:
+        orphan = Finding(
+            kind="instance", name="iarnet-gone-web-r1-0", app="gone", action="remove", reason="gone is gone"
+        )
+        data = Finding(kind="volume", name="db/data", app="gone", action="keep", reason="gone is gone")
+        if not order.dry_run:
+            orphan = orphan.model_copy(update={"outcome": "done"})
+        if order.remove_volumes:
+            failed = {} if order.dry_run else {"outcome": "failed", "problem": "in use by a stranger"}
+            data = data.model_copy(update={"action": "remove", **failed})
+        return ProviderReport(provider_id=order.provider_id, findings=(orphan, data))
+
+
+WORKFLOWS = [Deploy, Stop, Delete, Import, Analyze, PlanOf, Reconcile]

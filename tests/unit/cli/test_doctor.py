@@ -100,6 +100,19 @@ def test_a_port_that_is_taken(look):
         assert look(temporal__port=taken.getsockname()[1])["port of Temporal"].state == "warn"
 
 
+def test_a_port_for_names_is_free_ours_or_somebody_elses(look, tmp_path, free_port):
+    name = "port for names"
+    assert look(gateway__http_port=free_port)[name].state == "ok"
+    with socket.create_server(("127.0.0.1", free_port)):
+        found = look(gateway__http_port=free_port, running=True)[name]
+        assert (found.state, f"(process {os.getpid()})" in found.says) == ("warn", True)
+        assert "gateway.http_port" in found.fix
+        (tmp_path / "data" / "gateway").mkdir(parents=True)
+        (tmp_path / "data" / "gateway" / "process.json").write_text(json.dumps({"pid": os.getpid()}))
+        assert look(gateway__http_port=free_port)[name].state == "ok"
+    assert name not in look(gateway__enabled=False)
+
+
 def test_files_that_others_can_read_and_a_database_that_is_none(look, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

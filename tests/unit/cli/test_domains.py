@@ -48,6 +48,7 @@ def test_a_name_is_added_shown_changed_and_removed(call):
     assert text == "http://shop.localhost -> shop/web:80: ready\n"
     assert hosts(call) == ["shop.localhost"]
     assert "http://shop.localhost -> web  ready" in call("status", "shop").stdout
+    assert [d["url"] for d in document(call("status", "shop", "--json"))["domains"]] == ["http://shop.localhost"]
     assert "shop/web:80" in call("domains", "shop").stdout
     again = call("domains", "add", "shop.localhost", "shop", "web", "--http-only", "--json")
     assert (again.exit_code, failed(again)["code"]) == (5, "AlreadyExists")

@@ -1,0 +1,62 @@
+"""How often an error is tried again: kills that its activity has survived don't count."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from activities.failures import FailureInterceptor
+from iarnet.errors import GatewayUnavailable
+from iarnet.secrets.sealed import MemoryRows, SealedSecrets
+
+PATIENCE = 6
+"""Errors, the last of which is final."""
+
+
+class Unlucky(ActivityInboundInterceptor):
+    """The activity: it has no success until `mended`."""
+
+    def __init__(self) -> None:
+        self.mended = False
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        if not self.mended:
+            raise GatewayUnavailable("not yet")
+
+
+def environment(attempt: int) -> ActivityEnvironment:
+    made = ActivityEnvironment()
+    made.info = replace(made.info, attempt=attempt, schedule_to_close_timeout=None)
+    return made
+
+
+def interceptor(activity: Unlucky) -> ActivityInboundInterceptor:
+    return FailureInterceptor(SealedSecrets(MemoryRows(), b"k" * 32)).intercept_activity(activity)
+
+
+async def is_final(under: ActivityInboundInterceptor, attempt: int) -> bool:
+    with pytest.raises(ApplicationError) as raised:
+        await environment(attempt).run(under.execute_activity, None)
+    return raised.value.non_retryable
+
+
+async def test_the_first_error_after_many_kills_is_not_the_last() -> None:
+    assert not await is_final(interceptor(Unlucky()), attempt=20)
+
+
+async def test_errors_have_an_end() -> None:
+    under = interceptor(Unlucky())
+    assert [await is_final(under, n) for n in range(1, PATIENCE + 1)] == [False] * (PATIENCE - 1) + [True]
+
+
+async def test_a_success_begins_anew() -> None:
+    activity = Unlucky()
+    under = interceptor(activity)
+    assert [await is_final(under, n) for n in range(1, PATIENCE)] == [False] * (PATIENCE - 1)
+    activity.mended = True
+    await environment(PATIENCE).run(under.execute_activity, None)
+    activity.mended = False
+    assert not await is_final(under, attempt=1)
