@@ -13,6 +13,7 @@ import pytest
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, server, worker
 from tests.e2e.engine import at
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import HTTP, NodeProcess, node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -86,7 +87,7 @@ def test_a_container_needs_a_token_where_the_node_listens_for_it(
     docker_url: str, tmp_path: Path, engine: docker.APIClient
 ) -> None:
     wide = {"IARNET_LISTEN_ADDR": ":0", "IARNET_INSECURE_LISTEN": "true", "IARNET_ALLOWED_HOSTS": '["node.example"]'}
-    with node(tmp_path / "wide", docker_url, **wide) as open_node:
+    with node(tmp_path / "wide", docker_url, kind=ForkedNode, **wide) as open_node:
         source = application(tmp_path / "outward", worker("asks"))
         open_node.ok("deploy", source.url, "--name", "outward")
         name, port = at(engine, "iarnet-outward-asks-r1-0"), urlsplit(open_node.url).port

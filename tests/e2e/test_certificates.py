@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.busybox import application, server
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node, until
 from tests.integration.gateway_world import free_port
 from tests.integration.pebble_world import PebbleWorld, pebble_world
@@ -67,7 +68,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> As
             "IARNET_GATEWAY__ACME__CA_BUNDLE": str(pebble.ca_bundle),
             "IARNET_GATEWAY__ACME__AGREE": "true",
         }
-        with node(folder / "node", docker_url, **settings) as running:
+        with node(folder / "node", docker_url, kind=ForkedNode, **settings) as running:
             trusting = ssl.create_default_context(cadata=await pebble.root())
             yield World(running, pebble, https_port, trusting)
 

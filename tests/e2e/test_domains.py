@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.busybox import application, described, server
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node, until
 from tests.e2e.test_gateway import greeting
 from tests.integration.gateway_world import free_port
@@ -24,7 +25,7 @@ HTTP_PORT, HTTPS_PORT = free_port(), free_port()
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> Iterator[NodeProcess]:
     ports = {"IARNET_GATEWAY__HTTP_PORT": str(HTTP_PORT), "IARNET_GATEWAY__HTTPS_PORT": str(HTTPS_PORT)}
-    with node(tmp_path_factory.mktemp("node"), docker_url, **ports) as made:
+    with node(tmp_path_factory.mktemp("node"), docker_url, kind=ForkedNode, **ports) as made:
         yield made
 
 

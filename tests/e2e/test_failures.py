@@ -15,6 +15,7 @@ from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import SERVE, application, component, described, server, worker
 from tests.e2e.cut_engine import way_to
 from tests.e2e.engine import at
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import Done, NodeProcess, node, until
 from tests.e2e.leftovers import unaccounted
 from tests.e2e.refusing import failure, refusal, refused
@@ -148,7 +149,10 @@ def test_docker_stops_in_the_middle(
 ) -> None:
     slow = component("web", SLOW, kind="web", ports="[8080]", publish="true", needs="[first]")
     source = application(repositories / "cut", worker("first"), slow)
-    with way_to(docker_url) as way, node(tmp_path / "node", docker_url, IARNET_DOCKER__HOST=way.url) as cut:
+    with (
+        way_to(docker_url) as way,
+        node(tmp_path / "node", docker_url, kind=ForkedNode, IARNET_DOCKER__HOST=way.url) as cut,
+    ):
         begun = json.loads(cut.ok("--json", "deploy", source.url, "--name", "cut", "--detach").out)
         web = "iarnet-cut-web-r1-0"
         until(lambda: engine.containers(filters={"label": f"iarnet.name={web}"}), "the second one starts")

@@ -12,6 +12,7 @@ from tests.contract.docker_engine import IMAGE, swept
 from tests.e2e.busybox import application, server, worker
 from tests.e2e.cut_engine import Way, way_to
 from tests.e2e.engine import at, left
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
@@ -32,7 +33,7 @@ def way(docker_url: str) -> Iterator[Way]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, way: Way) -> Iterator[NodeProcess]:
     """A node whose engine can be taken from it."""
-    with node(tmp_path_factory.mktemp("node"), way.url) as made:
+    with node(tmp_path_factory.mktemp("node"), way.url, kind=ForkedNode) as made:
         yield made
         way.cut()  # also where a test has left it cut
         way.restore()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.busybox import application, described, server, worker
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node, until
 from tests.e2e.leftovers import unaccounted
 from tests.e2e.refusing import failure, refused
@@ -23,7 +24,7 @@ ALLOWED = {"IARNET_GIT__ALLOW_HTTP": "true", "IARNET_GIT__ALLOW_PRIVATE_HOSTS": 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> Iterator[NodeProcess]:
-    with node(tmp_path_factory.mktemp("node"), docker_url, **ALLOWED) as made:
+    with node(tmp_path_factory.mktemp("node"), docker_url, kind=ForkedNode, **ALLOWED) as made:
         yield made
 
 
@@ -156,7 +157,7 @@ def test_a_second_change_during_the_first(running: NodeProcess, repositories: Pa
 
 def test_no_provider_at_all(tmp_path: Path, repositories: Path, docker_url: str) -> None:
     source = application(repositories / "bare", worker("one"))
-    with node(tmp_path / "node", docker_url, IARNET_DOCKER__HOST="none") as bare:
+    with node(tmp_path / "node", docker_url, kind=ForkedNode, IARNET_DOCKER__HOST="none") as bare:
         error = refused(bare, "deploy", source.url, "--name", "bare", code="NoRoom", status=1)
         assert error["message"] == "There is no provider for one."
         assert "iarnet providers add" in error["hint"]

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.docker_engine import swept
 from tests.e2e.busybox import application, component, described, server, worker
 from tests.e2e.engine import at
+from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess, node, until
 from tests.e2e.load import load
 
@@ -35,7 +36,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def releasing(tmp_path_factory: pytest.TempPathFactory, docker_url: str, points: Path) -> Iterator[NodeProcess]:
-    with node(tmp_path_factory.mktemp("node"), docker_url, IARNET_FAULTS=str(points)) as made:
+    with node(tmp_path_factory.mktemp("node"), docker_url, kind=ForkedNode, IARNET_FAULTS=str(points)) as made:
         yield made
 
 
