@@ -37,7 +37,7 @@ def _resuming(folder: Path, options: Options) -> list[Figure]:
     )
     with node(folder / "node", engine_url()) as running:
         running.ok("deploy", source.url, "--name", APP, "--detach")
-        until(lambda: at(engine, WAITING), "the second one starts")
+        until(lambda: running.instances(APP).get(WAITING), "the second one starts")
         before = running.containers(APP)
         seconds = [_killed(running) for _ in range(options.of(TIMES))]
         engine.exec_start(engine.exec_create(at(engine, WAITING), ["touch", "/tmp/go"])["Id"])
