@@ -3,7 +3,9 @@
 import asyncio
 import re
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import docker
@@ -19,7 +21,7 @@ from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.docker.spec import OWNER, container
 from iarnet.providers.memory import MemoryProvider
-from tests.contract.docker_engine import IMAGE, sweep
+from tests.contract.docker_engine import IMAGE, engine_url, sweep, swept
 
 WITHIN_S = 20.0
 PORT = 8080
@@ -329,3 +331,13 @@ class DockerWorld:
 
     async def _call(self, use: Callable[..., Any], *args: Any, **given: Any) -> Any:
         return await asyncio.to_thread(use, *args, **given)
+
+
+@asynccontextmanager
+async def docker_world() -> AsyncIterator[DockerWorld]:
+    """Of an owner and an app of its own; afterwards nothing of it is left."""
+    run, url = uuid.uuid4().hex[:8], engine_url()
+    with swept(url, f"test-{run}") as client:
+        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+        yield made
+        await made.aclose()

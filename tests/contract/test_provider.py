@@ -1,7 +1,6 @@
 """What every provider promises (`iarnet/providers/base.py`), whatever runs the instances."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -22,8 +21,15 @@ from iarnet.models.provider import ProviderEvent
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
-from tests.contract.docker_engine import engine_url, swept
-from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, MemoryWorld, World, eventually, spec_of
+from tests.contract.provider_worlds import (
+    PORT,
+    WITHIN_S,
+    MemoryWorld,
+    World,
+    docker_world,
+    eventually,
+    spec_of,
+)
 
 HTTP = HealthCheck(type="http", port=PORT, timeout_s=WITHIN_S)
 MISSING_IMAGE = "iarnet.invalid/missing:1"
@@ -31,16 +37,11 @@ MISSING_IMAGE = "iarnet.invalid/missing:1"
 
 @pytest.fixture(params=["memory", pytest.param("docker", marks=pytest.mark.docker)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    run = uuid.uuid4().hex[:8]
-    owner, app = f"test-{run}", f"t{run}"
     if request.param == "memory":
-        yield MemoryWorld(owner, app)
+        yield MemoryWorld("test", "shop")
         return
-    url = engine_url()
-    with swept(url, owner) as client:
-        docker = DockerWorld(url, client, owner, app)
-        yield docker
-        await docker.aclose()
+    async with docker_world() as made:
+        yield made
 
 
 # What must not happen.

@@ -25,8 +25,16 @@ from iarnet.providers.docker.network import candidates
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.store.open import open_store
 from tests.conftest import missing
-from tests.contract.docker_engine import engine_url, prune_networks, swept
-from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
+from tests.contract.docker_engine import prune_networks
+from tests.contract.provider_worlds import (
+    PORT,
+    WITHIN_S,
+    DockerWorld,
+    PlainSecrets,
+    docker_world,
+    eventually,
+    spec_of,
+)
 from tests.integration.remote_engine import relay
 from workers.addresses import Addresses
 
@@ -59,12 +67,8 @@ def may_make_interfaces() -> None:
 
 @pytest.fixture
 async def world(may_make_interfaces: None) -> AsyncIterator[DockerWorld]:
-    run = uuid.uuid4().hex[:8]
-    url = engine_url()
-    with swept(url, f"test-{run}") as client:
-        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+    async with docker_world() as made:
         yield made
-        await made.aclose()
 
 
 @in_the_way

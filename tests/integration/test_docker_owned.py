@@ -1,6 +1,5 @@
 """What an engine has of ours, and what only looks as if it were."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,20 +9,16 @@ from iarnet.models.reconciliation import Belonging
 from iarnet.providers.docker.companion import MADE_OF
 from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.spec import APP, EPOCH, NAME, OWNER, labels
-from tests.contract.docker_engine import IMAGE, engine_url, swept
-from tests.contract.provider_worlds import DockerWorld, spec_of
+from tests.contract.docker_engine import IMAGE
+from tests.contract.provider_worlds import DockerWorld, docker_world, spec_of
 
 pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[DockerWorld]:
-    run = uuid.uuid4().hex[:8]
-    url = engine_url()
-    with swept(url, f"test-{run}") as client:
-        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+    async with docker_world() as made:
         yield made
-        await made.aclose()
 
 
 def container(world: DockerWorld, name: str, **given: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import tarfile
-import uuid
 from collections.abc import AsyncIterator
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -35,8 +34,16 @@ from iarnet.providers.docker.images import Images
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.docker.spec import OWNER
 from iarnet.providers.registry import LOCAL, DockerOptions, ProviderRegistry
-from tests.contract.docker_engine import IMAGE, engine_url, swept
-from tests.contract.provider_worlds import PORT, WITHIN_S, DockerWorld, PlainSecrets, eventually, spec_of
+from tests.contract.docker_engine import IMAGE
+from tests.contract.provider_worlds import (
+    PORT,
+    WITHIN_S,
+    DockerWorld,
+    PlainSecrets,
+    docker_world,
+    eventually,
+    spec_of,
+)
 from tests.integration.remote_engine import Authority, mutual_tls, relay, ssh_host
 
 pytestmark = pytest.mark.docker
@@ -52,12 +59,8 @@ class MissingSecrets(PlainSecrets):
 
 @pytest.fixture
 async def world() -> AsyncIterator[DockerWorld]:
-    run = uuid.uuid4().hex[:8]
-    url = engine_url()
-    with swept(url, f"test-{run}") as client:
-        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+    async with docker_world() as made:
         yield made
-        await made.aclose()
 
 
 @pytest.fixture
