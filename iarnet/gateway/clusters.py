@@ -56,7 +56,7 @@ _OUTLIERS = {
     "base_ejection_time": timedelta(seconds=1),
     "max_ejection_time": timedelta(seconds=2),
     # Of all that the cluster knows, whatever their state: of two none, unless a third is added, as it is when both
-    # are active. A stream that an instance ends counts against it like a connection that it refuses: that must not
+    # are to stay. A stream that an instance ends counts against it like a connection that it refuses: that must not
     # take out the only active one beside one that drains. Beside two others it may, and requests wait.
     "max_ejection_percent": {"value": 49},
 }
@@ -189,9 +189,9 @@ def load_assignment(name: str, port: int, endpoints: Iterable[Endpoint], *, ejec
     waits = any(e.state == "held" for e in endpoints)
     hosts = [_host(e, port) for e in at]
     if ejection is None:
-        active = sum(e.state == "active" for e in at)
-        waits = waits or (active == 1 and len(at) > 2)
-        hosts += [_nobody()] if active == len(at) == 2 else []
+        active = [e for e in at if e.state == "active"]
+        waits = waits or (len(active) == 1 and len(at) > 2)
+        hosts += [_nobody()] if len(active) == len(at) == 2 and active[0].revision == active[1].revision else []
     groups: list[dict[str, Any]] = [{"lb_endpoints": hosts}] if hosts else []
     if waits:
         groups.append({"lb_endpoints": _waiting_places(len(hosts) + 1), "priority": 1})

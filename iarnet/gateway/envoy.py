@@ -135,6 +135,7 @@ class EnvoyGateway:
             endpoint = await self._endpoint(app, instance)
             if endpoint is None:
                 return
+            await self._waits.stands_in(endpoint, await self._beside(endpoint))
             await self._store.set_endpoint_state(instance, "held" if hold else "draining")
             await self._lead_away(endpoint)
             await self._apply(app)
@@ -291,6 +292,12 @@ class EnvoyGateway:
     async def _endpoint(self, app: str, instance: str) -> Endpoint | None:
         endpoints = await self._store.endpoints(app, self._provider_id)
         return next((e for e in endpoints if e.instance == instance), None)
+
+    async def _beside(self, endpoint: Endpoint) -> list[str]:
+        """The other active instances of its component."""
+        endpoints = await self._store.endpoints(endpoint.app, self._provider_id)
+        active = (e.instance for e in endpoints if e.component == endpoint.component and e.state == "active")
+        return [instance for instance in active if instance != endpoint.instance]
 
     async def _read(self, app: str) -> _Record:
         return _Record(

@@ -1,7 +1,8 @@
 """Waiting for what only Envoy knows of an endpoint."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import structlog
 
@@ -12,6 +13,8 @@ from iarnet.models.traffic import Endpoint, EndpointLoad
 _IDLE_S = 0.05
 _ANSWER_S = 1.0
 _WELL_S = 0.01
+_EJECTED_S = 2.5
+"""Somewhat longer than Envoy keeps one away that can't be connected to."""
 
 log = structlog.get_logger()
 
@@ -49,6 +52,15 @@ class Waits:
                     return True
                 await asyncio.sleep(_WELL_S)
         return False
+
+    async def stands_in(self, endpoint: Endpoint, others: Collection[str]) -> None:
+        """Return when not all `others` of its component are ejected: they are about to be all there is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EJECTED_S):
+                while others and (loads := await self._loads(endpoint)):
+                    if not all(other in loads and loads[other].ejected for other in others):
+                        return
+                    await asyncio.sleep(_WELL_S)
 
     async def _has_datagrams(self, endpoint: Endpoint) -> bool:
         try:

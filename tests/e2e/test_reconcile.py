@@ -106,6 +106,12 @@ def reconciled(node: NodeProcess, *words: str, code: int = 0) -> list[dict[str, 
     return found
 
 
+def looks_by_itself(node: NodeProcess) -> bool:
+    """As a node does when it starts, or when its engine is back."""
+    told = node.temporal("workflow", "describe", "-w", "reconcile.local-docker", "-o", "json").json
+    return bool(told["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING")
+
+
 def removals(node: NodeProcess, app: str) -> list[str]:
     events = node.api("GET", f"/api/v1/apps/{app}/events").json()["events"]
     return [event["message"] for event in events if event["kind"] == "reconcile.remove"]
@@ -154,6 +160,7 @@ def test_after_a_kill_all_is_right_again_and_nobody_else_is_touched(
 
 
 def test_what_a_stranger_uses_is_left_and_said(running: NodeProcess, hand: Hand) -> None:
+    until(lambda: not looks_by_itself(running), "nobody but us looks")
     network = hand.network("squatted")
     stranger = hand.stranger(f"squatter-{hand.owner}", network=network)
     [shown] = reconciled(running, "--dry-run")

@@ -13,6 +13,7 @@ from iarnet.models.component import Ejection
 from tests.integration.gateway_world import (
     WITHIN_S,
     GatewayWorld,
+    Load,
     Replica,
     ask,
     eventually,
@@ -56,6 +57,33 @@ async def test_one_that_ends_its_streams_is_not_taken_for_dead(
     assert [await reader.read() for reader, _ in streams] == [b""] * 5
     assert [await ask(world.url) for _ in range(20)] == [second.name] * 20
     last_user.close()
+    await draining
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+async def test_one_that_ended_its_streams_is_there_when_the_other_drains(world: GatewayWorld, revision: int) -> None:
+    """Of one revision both are to stay, so one of them may be taken for dead: the other goes when it is back."""
+    await world.serve()
+    first = await world.replica(0)
+    second = await world.replica(1, admitted=False)
+    await world.gateway.admit(instance(second, revision=revision))
+    streams = [await upgraded(world) for _ in range(20)]
+    second.hang_up()
+
+    async def is_ejected() -> bool:
+        return (await world.loads())[second.name].ejected
+
+    if revision == 1:
+        await eventually(is_ejected)
+    else:
+        await eventually(lambda: any(reader.at_eof() for reader, _ in streams))
+    async with Load(world.url) as load:
+        draining = asyncio.create_task(world.gateway.drain(first.name, WITHIN_S))
+        await eventually(lambda: answers_alone(world, second))
+        await load.more()
+    assert load.failed == []
+    for _, user in streams:
+        user.close()
     await draining
 
 

@@ -49,7 +49,8 @@ def test_no_token_and_no_secret_is_written_not_even_in_a_traceback(tmp_path):
     text = file.read_text()
     assert "abcdef" not in text
     assert "hunter2" not in text
-    assert "Traceback" in lines(file)[1]["exception"]
+    (failed,) = (line for line in lines(file) if line["event"] == "failed")
+    assert "Traceback" in failed["exception"]
 
 
 def test_a_broken_log_call_is_reported_and_does_not_end_the_log(tmp_path, capsys):
