@@ -21,7 +21,7 @@ from iarnet.config_sections import Logging, Rotation
 Redact = Callable[[str], str]
 
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "temporalio", "asyncio")
-_CHATTY = ("alembic", "httpx", "httpcore", "docker", "urllib3", "git", "paramiko", "sqlalchemy.engine", "aiosqlite")
+_CHATTY = ("alembic", "httpx", "httpcore", "docker", "urllib3", "git", "sqlalchemy.engine", "aiosqlite")
 _TOKEN = re.compile(r"([?&](?:access_)?token=)[^&\s\"']+", re.IGNORECASE)
 
 

@@ -95,7 +95,7 @@ def replay(
 
 def _run(session: Session, role: "Role", flags: dict[str, Any]) -> None:
     loaded = session.load(flags)
-    with _no_collection(), _without("grpc", "paramiko"):
+    with _no_collection(), _without("grpc"):
         from workers.node import main as run_node
 
     run_node(loaded, session.environ, role)
@@ -103,8 +103,7 @@ def _run(session: Session, role: "Role", flags: dict[str, Any]) -> None:
 
 @contextmanager
 def _without(*modules: str) -> Iterator[None]:
-    """As if they were not installed: the libraries for Temporal and Docker import them for ways that we don't go,
-    which was an eighth of the time."""
+    """As if they were not installed: Temporal's library imports them for ways that we don't go."""
     absent: dict[str, Any] = {name: None for name in modules if name not in sys.modules}
     sys.modules.update(absent)
     yield
