@@ -2,13 +2,13 @@
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from iarnet.analysis.names import component_name
+from iarnet.analysis.structures.compose_merge import merged
 from iarnet.analysis.structures.nodes import Node
 from iarnet.analysis.structures.quantities import cpu_millis, memory_bytes, seconds, words
-from iarnet.models.component import Build, HealthCheck, Port, Volume
+from iarnet.models.component import HARMLESS_CAPABILITIES, Build, HealthCheck, Port
 from iarnet.models.resources import Resources
 
 MAX_RANGE = 100
@@ -36,42 +36,57 @@ def shown(node: Node) -> str:
     return ", ".join(node.value)[:200] if isinstance(node.value, dict) else node.raw[:200]
 
 
-def merged(under: dict[str, Node], over: dict[str, Node]) -> dict[str, Node]:
-    """`extends`: mappings are merged one level deep, lists joined, everything else replaced."""
-    result = dict(under)
-    for key, node in over.items():
-        below = result.get(key)
-        if below and isinstance(below.value, dict) and isinstance(node.value, dict):
-            result[key] = Node(below.value | node.value, node.path, node.line)
-        elif below and isinstance(below.value, list) and isinstance(node.value, list) and key not in _REPLACED:
-            result[key] = Node([*below.value, *node.value], node.path, node.line)
-        else:
-            result[key] = node
-    result.pop("extends", None)
-    return result
-
-
-_REPLACED = frozenset({"command", "entrypoint"})
+_OLDER = (
+    ("limits", "cpus", "cpus"),
+    ("limits", "memory", "mem_limit"),
+    ("reservations", "memory", "mem_reservation"),
+    ("reservations", "devices", "gpus"),
+)
 
 
 def as_deploy(given: dict[str, Node]) -> dict[str, Node]:
-    """The older `cpus`, `mem_limit` and `scale`, put where `deploy` has them."""
-    node = next(given[key] for key in ("cpus", "mem_limit", "scale") if key in given)
-    limits = {ours: given[theirs] for theirs, ours in (("cpus", "cpus"), ("mem_limit", "memory")) if theirs in given}
-    old = {"resources": Node({"limits": Node(dict(limits), node.path, node.line)}, node.path, node.line)}
-    if "scale" in given:
-        old["replicas"] = given["scale"]
+    """What is older than `deploy`, put where that has it; what `deploy` says itself wins."""
+    given = _with_quota(given)
+    old: dict[str, Node] = {"replicas": given["scale"]} if "scale" in given else {}
+    resources: dict[str, dict[str, Node]] = {}
+    for section, ours, theirs in _OLDER:
+        if theirs in given:
+            resources.setdefault(section, {})[ours] = given[theirs]
+    if not (old or resources):
+        return given
+    node = given.get("deploy") or next(given[k] for k in (*(older[2] for older in _OLDER), "scale") if k in given)
+    if resources:
+        sections = {section: Node(dict(found), node.path, node.line) for section, found in resources.items()}
+        old["resources"] = Node(dict(sections), node.path, node.line)
     deploy = given["deploy"].mapping("deploy") if "deploy" in given else {}
-    return given | {"deploy": Node(old | deploy, node.path, node.line)}
+    return given | {"deploy": Node(merged(old, deploy), node.path, node.line)}
 
 
-def build(node: Node) -> Build:
+def _with_quota(given: dict[str, Node]) -> dict[str, Node]:
+    """`cpu_quota` microseconds in each `cpu_period` are so many cores."""
+    if "cpu_quota" not in given or "cpus" in given:
+        return given
+    node = given["cpu_quota"]
+    period = seconds_or_micros(given["cpu_period"]) if "cpu_period" in given else 100_000
+    cores = f"{max(0, node.integer('cpu_quota')) / max(1, period):.3f}"
+    return given | {"cpus": Node(cores, node.path, node.line, raw=cores)}
+
+
+def seconds_or_micros(node: Node) -> int:
+    """Microseconds, from a number of them or a duration."""
+    text = node.text("cpu_period")
+    return int(text) if text.isdigit() else int(seconds(text, node.where) * 1_000_000)
+
+
+def build(node: Node, variables: Mapping[str, str]) -> Build:
     if not isinstance(node.value, dict):
         node = Node({"context": node}, node.path, node.line)
     given = node.mapping("build")
     context = _context(given["context"]) if "context" in given else "."
     target = given["target"].text("build.target") if "target" in given else None
-    args = {name: s.value or "" for name, s in environment(given["args"], {}).items()} if "args" in given else {}
+    args = (
+        {name: s.value or "" for name, s in environment(given["args"], variables).items()} if "args" in given else {}
+    )
     if "dockerfile_inline" in given:
         return Build(context=context, recipe=given["dockerfile_inline"].text("dockerfile_inline"), args=args)
     name = given["dockerfile"].text("build.dockerfile") if "dockerfile" in given else "Dockerfile"
@@ -130,14 +145,48 @@ def resources(node: Node) -> Resources | None:
     """`deploy.resources`: limits, else reservations. Zero where nothing is said."""
     given = node.mapping("deploy")
     declared = given["resources"].mapping("deploy.resources") if "resources" in given else {}
-    cpu = memory = 0
+    cpu = memory = gpus = 0
     for section in ("reservations", "limits"):
         amounts = declared[section].mapping(section) if section in declared else {}
         if "cpus" in amounts:
             cpu = cpu_millis(amounts["cpus"].text("cpus"), amounts["cpus"].where)
         if "memory" in amounts:
             memory = memory_bytes(amounts["memory"].text("memory"), amounts["memory"].where)
-    return Resources(cpu_millis=cpu, memory_bytes=memory) if cpu or memory else None
+        gpus += _gpus(amounts["devices"]) if "devices" in amounts else 0
+    if not (cpu or memory or gpus):
+        return None
+    return Resources(cpu_millis=cpu, memory_bytes=memory, gpu_millis=gpus * 1000)
+
+
+def _gpus(node: Node) -> int:
+    """Of the devices those that are GPUs; `all` is one, as nobody knows here how many there are."""
+    if not isinstance(node.value, list):
+        return 1
+    found = 0
+    for item in node.value:
+        given = item.mapping("a device")
+        kinds = (
+            {kind.raw for kind in given["capabilities"].items("capabilities")} if "capabilities" in given else set()
+        )
+        ids = given["device_ids"].items("device_ids") if "device_ids" in given else []
+        count = given["count"].raw if "count" in given else ""
+        if not kinds or kinds & {"gpu", "nvidia", "compute"}:
+            found += int(count) if count.isdigit() else len(ids) or 1
+    return found
+
+
+def job(node: Node) -> str | None:
+    """What `deploy.mode` says of the kind."""
+    given = node.mapping("deploy")
+    return "job" if "mode" in given and given["mode"].raw in ("replicated-job", "global-job") else None
+
+
+def processes(given: Mapping[str, Node]) -> Node | None:
+    """`pids_limit`, or what `deploy` says of it."""
+    node: Node | None = given.get("deploy")
+    for key in ("resources", "limits", "pids"):
+        node = node.mapping(key).get(key) if node else None
+    return given.get("pids_limit", node)
 
 
 def replicas(node: Node) -> int | None:
@@ -148,6 +197,14 @@ def replicas(node: Node) -> int | None:
     if not 0 <= number <= 100:
         raise given["replicas"].refuse("replicas must be 0 to 100")
     return number
+
+
+def added_capabilities(given: Mapping[str, Node]) -> tuple[str, ...]:
+    """`cap_add` comes on top of what containers have: nothing where `cap_drop` takes it away or a user is named."""
+    asked = capabilities(given["cap_add"]) if "cap_add" in given else ()
+    dropped = capabilities(given["cap_drop"]) if "cap_drop" in given else ()
+    usual = () if "ALL" in dropped or "user" in given or not asked else sorted(HARMLESS_CAPABILITIES)
+    return tuple(dict.fromkeys((*asked, *usual)))
 
 
 def capabilities(node: Node) -> tuple[str, ...]:
@@ -165,38 +222,27 @@ def environment(node: Node, variables: Mapping[str, str]) -> dict[str, Setting]:
     return found
 
 
-def env_files(node: Node | None) -> list[tuple[Node, str, bool]]:
-    """(node, path, required) of each file."""
-    found: list[tuple[Node, str, bool]] = []
+@dataclass(frozen=True)
+class EnvFile:
+    """`raw`: its values are as they are written."""
+
+    node: Node
+    path: str
+    required: bool
+    raw: bool
+
+
+def env_files(node: Node | None) -> list[EnvFile]:
+    found: list[EnvFile] = []
     items = [node] if node and isinstance(node.value, dict) else node.items("env_file") if node else []
     for item in items:
         given = item.mapping("env_file") if isinstance(item.value, dict) else {"path": item}
         path = _join(".", given["path"].text("env_file")) if "path" in given else None
         if path is None:
             raise item.refuse("env_file must be a path within the repository")
-        found.append((item, path, not ("required" in given and given["required"].value is False)))
+        required = not ("required" in given and given["required"].value is False)
+        found.append(EnvFile(item, path, required, raw="format" in given and given["format"].raw == "raw"))
     return found
-
-
-def volumes(node: Node) -> tuple[list[Volume], list[tuple[Node, str, str]]]:
-    """Named and anonymous volumes; and mounts as (node, source, target)."""
-    kept: dict[str, Volume] = {}
-    mounts: list[tuple[Node, str, str]] = []
-    for item in node.items("volumes"):
-        source, target, read_only = _long_volume(item) if isinstance(item.value, dict) else _short_volume(item)
-        if not target.startswith("/"):
-            raise item.refuse(f"{target[:60]!r} must be an absolute path", "write source:/path/in/container")
-        if source.startswith((".", "/", "~")):
-            mounts.append((item, source, target))
-        else:
-            name = component_name(source or target)
-            kept[target] = Volume(name=name, path=target, read_only=read_only)
-    return list(kept.values()), mounts
-
-
-def inside(source: str) -> str | None:
-    """The path within the repository, or None."""
-    return None if source.startswith(("/", "~")) else _join(".", source)
 
 
 def _setting(node: Node, name: str, variables: Mapping[str, str]) -> Setting:
@@ -236,6 +282,15 @@ def _short_ports(item: Node) -> list[Port]:
     return [_port(item, port, found[3], outer[at] if outer else None) for at, port in enumerate(inner)]
 
 
+def outside(node: Node) -> Iterator[Node]:
+    """The ports that ask for one address of the host."""
+    for item in node.items("ports"):
+        given = item.value.get("host_ip") if isinstance(item.value, dict) else None
+        asked = given.raw if given else item.raw.rpartition(":")[0].rpartition(":")[0].strip("[]")
+        if asked and asked not in ("0.0.0.0", "::"):
+            yield item
+
+
 def _long_port(item: Node) -> list[Port]:
     given = item.mapping("ports")
     if "target" not in given:
@@ -243,7 +298,13 @@ def _long_port(item: Node) -> list[Port]:
     published = given["published"].text("published") if "published" in given else ""
     first = _range(published, item)[0] if published else None
     protocol = given["protocol"].text("protocol") if "protocol" in given else None
-    return [_port(item, given["target"].integer("target"), protocol, first)]
+    port = _port(item, given["target"].integer("target"), protocol, first)
+    spoken = _SPOKEN.get(given["app_protocol"].raw.lower()) if "app_protocol" in given else None
+    return [port.model_copy(update={"protocol": spoken}) if spoken and port.protocol != "udp" else port]
+
+
+_SPOKEN = {"http": "http", "http2": "http", "https": "tcp", "grpc": "grpc", "ws": "websocket", "tcp": "tcp"}
+_SPOKEN |= {"websocket": "websocket"}
 
 
 def _port(item: Node, port: int, protocol: str | None, host: int | None) -> Port:
@@ -261,21 +322,6 @@ def _range(text: str, item: Node) -> list[int]:
     if not start <= end < start + MAX_RANGE:
         raise item.refuse(f"{text!r} is not a range of at most {MAX_RANGE} ports")
     return list(range(start, end + 1)) if start else []
-
-
-def _short_volume(item: Node) -> tuple[str, str, bool]:
-    parts = item.text("volumes").split(":")
-    if len(parts) == 1:
-        return "", parts[0], False
-    return parts[0], parts[1], "ro" in parts[2].split(",") if len(parts) > 2 else False
-
-
-def _long_volume(item: Node) -> tuple[str, str, bool]:
-    given = {key: node.raw for key, node in item.mapping("volumes").items()}
-    source, target = given.get("source", given.get("src", "")), given.get("target", given.get("dst", ""))
-    if given.get("type") == "bind" and not source.startswith((".", "/", "~")):
-        source = f"./{source}"
-    return source, target, given.get("read_only") == "true"
 
 
 def _positive(node: Node) -> float:

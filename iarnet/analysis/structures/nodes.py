@@ -5,9 +5,10 @@ node instead of being copied, and what they would expand to is counted.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from itertools import takewhile
+from typing import Literal, TypeAlias, TypeVar
 
 import yaml
 from yaml import events
@@ -15,6 +16,7 @@ from yaml import events
 from iarnet.analysis.base import Files
 from iarnet.errors import InvalidComponent
 
+T = TypeVar("T")
 MAX_DEPTH = 60
 MAX_NODES = 100_000
 
@@ -29,7 +31,8 @@ Content: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | 
 @dataclass
 class Node:
     """A value with its place. `raw` is a scalar's text, `plain` one that is not quoted; `size` counts the nodes
-    with aliases expanded. `unset` marks a scalar that is nothing but a variable without a value."""
+    with aliases expanded. `unset` marks a scalar that is nothing but a variable without a value, `tag` holds a tag
+    of its format's own (`!reset`)."""
 
     value: Content
     path: str
@@ -38,6 +41,7 @@ class Node:
     plain: bool = False
     unset: Literal["", "optional", "required"] = ""
     size: int = field(default=1, compare=False)
+    tag: str = ""
 
     @property
     def where(self) -> str:
@@ -85,8 +89,23 @@ def load(files: Files, path: str) -> Node:
 
 
 def parse(text: str, path: str) -> Node:
+    return _within(text, path, _Builder(path).build)
+
+
+def documents(text: str, path: str) -> list[Node]:
+    """Each of those in a file that may hold several."""
+    return _within(text, path, lambda stream: [_Builder(path).build(one) for one in _each(stream)])
+
+
+def _each(stream: Iterator[events.Event]) -> Iterator[Iterator[events.Event]]:
+    for event in stream:
+        if isinstance(event, events.DocumentStartEvent):
+            yield takewhile(lambda event: not isinstance(event, events.DocumentEndEvent), stream)
+
+
+def _within(text: str, path: str, read: Callable[[Iterator[events.Event]], T]) -> T:
     try:
-        return _Builder(path).build(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return read(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = (mark.line + 1) if mark else 1
@@ -139,14 +158,15 @@ class _Builder:
         if isinstance(event, events.ScalarEvent):
             plain = bool(event.implicit[0]) and not event.style
             value = resolve(event.value) if plain else event.value
-            node = Node(value, self._path, _line(event), raw=event.value, plain=plain)
+            node = Node(value, self._path, _line(event), raw=event.value, plain=plain, tag=_tag(event))
             if event.anchor:
                 self._anchors[event.anchor] = node
             return node
         return None
 
     def _start(self, event: events.MappingStartEvent | events.SequenceStartEvent) -> None:
-        node = Node({} if isinstance(event, events.MappingStartEvent) else [], self._path, _line(event))
+        empty: Content = {} if isinstance(event, events.MappingStartEvent) else []
+        node = Node(empty, self._path, _line(event), tag=_tag(event))
         if len(self._open) >= MAX_DEPTH:
             raise node.refuse(f"nested deeper than {MAX_DEPTH} levels")
         self._open.append((node, [], event.anchor))
@@ -191,6 +211,11 @@ def _mapping(children: list[Node]) -> dict[str, Node]:
         else:
             found[key.raw] = value
     return merged | found
+
+
+def _tag(event: events.NodeEvent) -> str:
+    tag = getattr(event, "tag", None) or ""
+    return tag if tag.startswith("!") else ""
 
 
 def _line(event: events.Event) -> int:

@@ -10,6 +10,7 @@ from iarnet.analysis.base import Files
 from iarnet.analysis.structures.nodes import Node, resolve
 
 MAX_NESTING = 10
+_LITERAL = re.compile(r"=\s*'")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -19,6 +20,14 @@ class Interpolation:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.missing: dict[str, bool] = {}
+
+    def beneath(self, variables: Mapping[str, str]) -> "Interpolation":
+        """With further variables, which count where these have none. What is missing is remembered here."""
+        if not variables:
+            return self
+        inner = Interpolation({**variables, **self._variables})
+        inner.missing = self.missing
+        return inner
 
     def apply(self, root: Node) -> None:
         """Every scalar below `root`, in place and once, however often it is aliased."""
@@ -92,12 +101,21 @@ class Interpolation:
         return value or ""
 
 
-def env_file(files: Files, path: str) -> dict[str, str] | None:
-    """The settings in a file of `NAME=value` lines, without those that are none; None when there is no file."""
+def env_file(files: Files, path: str, variables: Mapping[str, str] | None = None) -> dict[str, str] | None:
+    """The settings in a file of `NAME=value` lines, without those that are none; None when there is no file.
+
+    With `variables`, they and what stands above are put into values that are not in single quotes.
+    """
     text = files.text(path)
     if text is None:
         return None
-    return {line.key: line.value or "" for line in parse_stream(StringIO(text)) if line.key and not line.error}
+    found: dict[str, str] = {}
+    for line in parse_stream(StringIO(text)):
+        if line.key and not line.error:
+            literal = variables is None or _LITERAL.search(line.original.string)
+            known = Interpolation({**found, **(variables or {})})
+            found[line.key] = (line.value or "") if literal else known.text(line.value or "", {})
+    return found
 
 
 def _closing(text: str, at: int) -> int | None:

@@ -166,7 +166,7 @@ def test_volumes_are_kept_and_mounts_explained() -> None:
         Volume(name="more", path="/more", read_only=True),
     )
     assert facts["baked"] == (("conf", "/etc/conf"),)
-    assert [w.code for w in structure.warnings] == ["baked", "not-mounted"]
+    assert [w.code for w in structure.warnings] == ["baked", "withheld"]
 
 
 def test_dependencies_and_their_conditions() -> None:
@@ -209,7 +209,7 @@ def test_extends_anchors_and_profiles() -> None:
 
 def test_what_has_no_effect_is_told() -> None:
     _, structure = service("image: x\nprivileged: true\nx-note: fine")
-    assert [(w.code, w.line) for w in structure.warnings] == [("not-supported", 4)]
+    assert [(w.code, w.line) for w in structure.warnings] == [("withheld", 4)]
 
 
 def test_files_that_are_put_together() -> None:
