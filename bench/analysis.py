@@ -16,8 +16,9 @@ from typing import Any
 
 from bench.corpora.case import Case
 from bench.corpora.commands import meaning
-from bench.corpora.composed import Count, compared, losses
+from bench.corpora.composed import Count, compared, losses, withheld
 from bench.corpora.found import found
+from bench.large import large
 from bench.report import Figure, table
 from iarnet.analysis.engine import analyze
 from iarnet.errors import IarnetError, NothingToRun
@@ -65,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.analysis", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--misses", action="store_true", help="also every case that was not as expected")
+    parser.add_argument("--large", action="store_true", help="also a made repository of 80,000 files")
     parser.add_argument("--only", default="", help="projects whose name has this in it")
     given = parser.parse_args()
     cases = [case for case in found(given.folder.resolve()) if given.only in f"{case.corpus}/{case.name}"]
@@ -74,7 +76,8 @@ def main() -> None:
     if given.misses:
         for name, one in scores.measures.items():
             print(f"\n{name}", *one.misses, sep="\n  ")
-    print(f"\n{len(cases)} projects\n\n{table(figures(scores))}")
+    rows = [*figures(scores), *(large() if given.large else ())]
+    print(f"\n{len(cases)} projects\n\n{table(rows)}")
 
 
 def score(cases: list[Case]) -> Scores:
@@ -133,6 +136,8 @@ def _one(case: Case, scores: Scores, watch: _Watch) -> None:
     if case.composed:
         lost = losses(analysis) if analysis else [refusal]
         scores.of("compose file read without loss").take(case, not lost, "no loss", lost)
+        asked = withheld(analysis) if analysis else []
+        scores.of("compose file asks nothing of the host").take(case, not asked, "nothing", asked)
         if analysis and any(component.build for component in analysis.components):
             _hidden(case, scores, analysis, tree)
     _compare(case, scores, analysis or Analysis(tree=tree.hash), refusal)

@@ -3,11 +3,12 @@
 A service that is built is known by the folder of its context, one with an image by the kind of service it is (a
 PostgreSQL is one whatever it is called), a proxy with a mounted configuration by the folder of that. Other images (an
 administration page, a dashboard) can't be inferred by anybody and count as neither found nor missed; nor do the edges
-to them.
+to them. The same holds for a database that no program of the repository is connected with: nothing else tells of it.
 """
 
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,10 @@ from iarnet.analysis.structures.compose_files import FILES
 from iarnet.errors import NothingToRun
 from iarnet.models.analysis import Analysis
 from iarnet.models.component import Component
-from iarnet.sources.base import Entry, Tree
+from iarnet.sources.base import Tree
 
-_LOSSES = ("not-supported", "extends-ignored", "left-out")
+_IN = "in "
+_LOSSES = ("not-supported", "left-out")
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,30 @@ class Hidden:
         self._tree = tree
         self.hash = tree.hash
 
-    def entries(self) -> list[Entry]:
-        return [entry for entry in self._tree.entries() if not _is_compose(entry.path)]
+    def paths(self) -> list[str]:
+        return [path for path in self._tree.paths() if not _is_compose(path)]
+
+    def sizes(self, paths: Sequence[str]) -> list[int]:
+        return self._tree.sizes(paths)
 
     def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
         return None if _is_compose(path) else self._tree.read(path, limit)
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        return self._tree.read_all(paths)
 
     def subtree(self, path: str) -> "Hidden":
         return Hidden(self._tree.subtree(path))
 
 
 def losses(declared: Analysis) -> list[str]:
-    """What of the compose file had no effect."""
+    """What of the compose file is missing in what will run (`iarnet.analysis.structures.compose_table`)."""
     return [warning.message for warning in declared.warnings if warning.code in _LOSSES]
+
+
+def withheld(declared: Analysis) -> list[str]:
+    """What it asks of the host, which no repository gets by itself."""
+    return [warning.message for warning in declared.warnings if "withheld" in warning.code]
 
 
 def compared(declared: Analysis, tree: Tree) -> tuple[Count, Count]:
@@ -67,7 +80,8 @@ def compared(declared: Analysis, tree: Tree) -> tuple[Count, Count]:
         inferred = analyze(Hidden(tree))
     except NothingToRun:
         inferred = Analysis(tree=tree.hash)
-    wanted, got = _keys(declared), _keys(inferred)
+    got = _keys(inferred)
+    wanted = _inferable(declared, _keys(declared), set(got.values()))
     edges = _edges(declared, wanted), _edges(inferred, got)
     return _count(set(wanted.values()), set(got.values())), _count(*edges)
 
@@ -82,6 +96,13 @@ def _keys(analysis: Analysis) -> dict[str, str]:
     return {name: key for name, key in keys.items() if key}
 
 
+def _inferable(declared: Analysis, keys: dict[str, str], found: set[str]) -> dict[str, str]:
+    """Programs, services that a program is connected with, and what was found all the same."""
+    programs = {name for name, key in keys.items() if key.startswith(_IN)}
+    used = {edge.to for edge in declared.edges if edge.from_ in programs}
+    return {name: key for name, key in keys.items() if name in programs | used or key in found}
+
+
 def _key(component: Component) -> str | None:
     if component.image:
         service = services.by_image(component.image)
@@ -91,7 +112,7 @@ def _key(component: Component) -> str | None:
     baked = _baked(component)
     if service or (baked and started and "nginx" not in started[1]):
         return service.key if service else None
-    return f"in {baked or component.root}"
+    return f"{_IN}{baked or component.root}"
 
 
 def _baked(component: Component) -> str | None:

@@ -25,12 +25,28 @@ class Files(Protocol):
         """
         ...
 
+    def named(self, names: Iterable[str], root: str = ".", depth: int | None = None) -> list[str]:
+        """Those of `paths` whose files have one of these names."""
+        ...
+
+    def ending(self, suffixes: tuple[str, ...], root: str = ".", depth: int | None = None) -> list[str]:
+        """Those of `paths` that end with one of these, which are not empty."""
+        ...
+
+    def folders(self, depth: int) -> list[str]:
+        """Folders with files directly in them, `.` among them; at depth 1 those directly below it, too."""
+        ...
+
     def exists(self, path: str) -> bool:
         """Whether there is such a file, also in a folder that `paths` leaves out."""
         ...
 
     def text(self, path: str) -> str | None:
         """The file as text (UTF-8, errors replaced), at most 1 MB; None when there is none or it is binary."""
+        ...
+
+    def read_ahead(self, paths: list[str]) -> None:
+        """Read files that `text` will be asked for; all at once takes less time. Large ones are passed over."""
         ...
 
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterable["Match"]:
@@ -98,12 +114,14 @@ class Ecosystem(Protocol):
 
 @dataclass
 class Declared:
-    """A component as a structure detector reads it: only what is declared, by field name of Component."""
+    """A component as a structure detector reads it: only what is declared, by field name of Component. A `hint` does
+    not say that there is one, only something of whatever runs in its folder."""
 
     name: str
     root: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     clues: list[Clue] = field(default_factory=list)
+    hint: bool = False
 
 
 @dataclass

@@ -9,7 +9,8 @@ from iarnet.analysis import services
 from iarnet.analysis.base import Clue, Files, Profile
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import FRONT, component_name, unique
-from iarnet.analysis.roots import Recogniser, is_manifest, own_manifest
+from iarnet.analysis.roots import Recogniser, manifests, own_manifest
+from iarnet.analysis.service_table import Service
 from iarnet.analysis.structures.dockerfile import (
     base_image,
     context_of,
@@ -63,7 +64,7 @@ def _from_image(draft: Draft) -> None:
         _bake(draft)
 
 
-def _speak_tcp(draft: Draft, service: services.Service) -> None:
+def _speak_tcp(draft: Draft, service: Service) -> None:
     """A declared port of a database is no HTTP port."""
     draft.facts["ports"] = tuple(
         port.model_copy(update={"protocol": "tcp"}) if port.port == service.port else port
@@ -112,6 +113,8 @@ def _from_code(
             component=draft.name,
             hint="add a Dockerfile there, or an image to the component",
         )
+    if added := draft.facts.pop("baked", ()):
+        draft.facts["build"] = draft.facts["build"].model_copy(update={"added": added})
     _command(draft)
 
 
@@ -147,7 +150,7 @@ def _program_root(files: Files, root: str) -> str:
     """Where a Dockerfile stands above the only folder with a program, that is what it packs."""
     if own_manifest(files, root):
         return root
-    folders = {dirname(path) for path in files.paths(root, 3) if is_manifest(path)}
+    folders = {dirname(path) for path in manifests(files, root, 3)}
     return folders.pop() if len(folders) == 1 else root
 
 
@@ -212,7 +215,7 @@ def _kind(draft: Draft, profile: Profile) -> str:
 
 def _workers(findings: Findings, draft: Draft, profile: Profile) -> None:
     """Further programs of the same folder. Declared processes (a Procfile) know better."""
-    if any(e.detector in ("procfile", "platforms") for e in draft.evidence):
+    if any(e.detector in ("procfile", "platforms", "kubernetes") for e in draft.evidence):
         return
     for worker in profile.workers:
         suffix = "worker" if len(profile.workers) == 1 else component_name(worker.framework or worker.kind)
@@ -254,7 +257,7 @@ def _note_variables(draft: Draft) -> None:
             draft.witness(Clue(f"env.{name}", "", place.file, place.line), place.detector)
 
 
-_DECLARING = ("iarnet.yaml", "platforms", "procfile")
+_DECLARING = ("iarnet.yaml", "render", "platforms", "procfile")
 
 
 def _guess(draft: Draft) -> str:

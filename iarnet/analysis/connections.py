@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from iarnet.analysis.base import Files
 from iarnet.analysis.draft import Draft
-from iarnet.analysis.services import Service, role
+from iarnet.analysis.service_table import Service
+from iarnet.analysis.services import role
 
 SOURCES = (".py", ".js", ".ts", ".mjs", ".cjs", ".tsx", ".go", ".java", ".kt", ".rb", ".rs", ".php", ".ex", ".exs")
 EXAMPLES = (".env.example", ".env.sample", ".env.template")
@@ -56,7 +57,7 @@ def connection(target: Draft) -> Connection | None:
     service = target.service
     if service is None:
         return None
-    user, password, database = _LOGIN.get(service.key, ((), (), ()))
+    user, password, database = login(service)
     variable = next((target.env[name] for name in password if target.has(name)), None)
     name = next((target.value(n) for n in user if target.value(n)), None)
     name = name or (_DEFAULT_USER.get(service.key, "") if variable or service.key == "postgres" else "")
@@ -73,7 +74,12 @@ def connection(target: Draft) -> Connection | None:
     )
 
 
-_LOGIN = {
+def login(service: Service) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The service's own settings for its user, its password and its database."""
+    return _LOGIN.get(service.key, ((), (), ()))
+
+
+_LOGIN: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "postgres": (("POSTGRES_USER",), ("POSTGRES_PASSWORD",), ("POSTGRES_DB",)),
     "mysql": (
         ("MYSQL_USER", "MARIADB_USER"),
@@ -82,26 +88,43 @@ _LOGIN = {
     ),
     "rabbitmq": (("RABBITMQ_DEFAULT_USER",), ("RABBITMQ_DEFAULT_PASS",), ()),
     "mongo": (("MONGO_INITDB_ROOT_USERNAME",), ("MONGO_INITDB_ROOT_PASSWORD",), ("MONGO_INITDB_DATABASE",)),
+    "mssql": ((), ("MSSQL_SA_PASSWORD", "SA_PASSWORD"), ()),
+    "elasticsearch": ((), ("ELASTIC_PASSWORD",), ()),
+    "minio": (("MINIO_ROOT_USER",), ("MINIO_ROOT_PASSWORD",), ()),
 }
-_DEFAULT_USER = {"postgres": "postgres", "mysql": "root", "rabbitmq": "guest", "mongo": "root"}
+_DEFAULT_USER = {
+    "postgres": "postgres",
+    "mysql": "root",
+    "rabbitmq": "guest",
+    "mongo": "root",
+    "mssql": "sa",
+    "elasticsearch": "elastic",
+    "minio": "minioadmin",
+}
 
 
 def service_settings(files: Files, draft: Draft, target: Connection, *, conventional: bool) -> dict[str, str]:
     """name -> value (with `{secret}` inside) of each setting through which `draft` finds the service."""
     service = target.service
-    read = {name: part for name in draft.reads if (part := role(name, service.prefixes))}
+    asked = [name for name, variable in draft.env.items() if variable.value is None and not variable.secret]
+    read = {name: part for name in (*draft.reads, *asked) if (part := role(name, service.prefixes))}
     names = read | _framework(draft, service)
     if not names and conventional:
         names = dict.fromkeys(service.conventional, "url")
     found: dict[str, str] = {}
     for name, part in names.items():
-        scheme = _scheme(files, draft, service, name) if part == "url" else ""
-        value = target.value(part, scheme, _options(draft, service, scheme))
+        value = setting(files, draft, target, name, part)
         if value is not None:
             found[name] = value
     if names and draft.facts.get("language") == "go" and service.key == "postgres" and "PGHOST" in names:
         found["PGSSLMODE"] = "disable"
     return found
+
+
+def setting(files: Files, draft: Draft, target: Connection, name: str, part: str) -> str | None:
+    """What `name` holds when it is this part of the connection, as `draft` would write it."""
+    scheme = _scheme(files, draft, target.service, name) if part == "url" else ""
+    return target.value(part, scheme, _options(draft, target.service, scheme))
 
 
 def _framework(draft: Draft, service: Service) -> dict[str, str]:
@@ -111,15 +134,25 @@ def _framework(draft: Draft, service: Service) -> dict[str, str]:
     if service.family == "sql":
         names = ("SPRING_DATASOURCE_URL", "SPRING_DATASOURCE_USERNAME", "SPRING_DATASOURCE_PASSWORD")
         return dict(zip(names, ("url", "user", "password"), strict=True))
-    if service.key == "mongo":
-        return {"SPRING_DATA_MONGODB_URI": "url"}
+    whole = _SPRING.get(service.key)
+    if whole:
+        return whole
     prefix = {"redis": "SPRING_DATA_REDIS", "rabbitmq": "SPRING_RABBITMQ"}.get(service.key)
     parts = {"HOST": "host", "PORT": "port", "USERNAME": "user", "PASSWORD": "password"}
     return {f"{prefix}_{suffix}": part for suffix, part in parts.items()} if prefix else {}
 
 
+_SPRING = {
+    "mongo": {"SPRING_DATA_MONGODB_URI": "url"},
+    "kafka": {"SPRING_KAFKA_BOOTSTRAP_SERVERS": "address"},
+    "elasticsearch": {"SPRING_ELASTICSEARCH_URIS": "url"},
+}
+
+
 def _options(draft: Draft, service: Service, scheme: str) -> str:
-    """Go's drivers insist on TLS unless told otherwise."""
+    """Go's drivers insist on TLS unless told otherwise; Microsoft's trust no certificate of a server's own making."""
+    if service.key == "mssql":
+        return ";encrypt=true;trustServerCertificate=true" if scheme.startswith("jdbc:") else ""
     if service.key != "postgres" or scheme.startswith("jdbc:"):
         return ""
     return "?sslmode=disable" if draft.facts.get("language") == "go" else ""
@@ -144,6 +177,6 @@ def _written(files: Files, draft: Draft, service: Service) -> list[str]:
     """Schemes in the code, those apart that it only compares with or replaces."""
     if draft.root is None:
         return []
-    stem = "postgres(?:ql)?" if service.key == "postgres" else "mysql|mariadb"
+    stem = {"postgres": "postgres(?:ql)?", "mssql": "mssql|sqlserver"}.get(service.key, "mysql|mariadb")
     found = files.grep(rf"\b((?:{stem})(?:\+\w+)?)://", draft.root, (*SOURCES, *EXAMPLES))
     return [match.groups[0] for match in found if not re.search(r"replace|startswith|starts_with|sub\(", match.text)]

@@ -35,10 +35,14 @@ def apply_corrections(analysis: Analysis, settings: Settings) -> Analysis:
         evidence.append(Evidence(fact=key, value="" if ".env." in key else value, file="settings", detector="user"))
     for key, secret in settings.secrets.items():
         name, field = _split(key, components)
-        if not field.startswith("env."):
-            raise InvalidInput(f"{key} can't be a secret", where=key, hint=f"only {name}.env.NAME can")
-        variable = EnvVar(name=_env_name(field, key), value="{secret}", secret=secret)
-        components[name] = _with_env(components[name], variable)
+        if field.startswith("file."):
+            components[name] = _with_file(components[name], field.removeprefix("file."), secret, key)
+        elif field.startswith("env."):
+            variable = EnvVar(name=_env_name(field, key), value="{secret}", secret=secret)
+            components[name] = _with_env(components[name], variable)
+        else:
+            hint = f"only {name}.env.NAME and {name}.file.NAME can"
+            raise InvalidInput(f"{key} can't be a secret", where=key, hint=hint)
         evidence.append(Evidence(fact=key, value=f"secret {secret}", file="settings", detector="user"))
     changed = {"components": tuple(components.values()), "evidence": tuple(evidence)}
     return analysis.model_copy(update=changed)
@@ -49,7 +53,7 @@ def _split(key: str, components: dict[str, Component]) -> tuple[str, str]:
     if name not in components:
         raise InvalidInput(f"there is no component {name!r}", where=key, hint=did_you_mean(name, components))
     known = (*_FIELDS, *(f"{group}.{part}" for group, parts in _GROUPS.items() for part in parts))
-    if field not in known and not field.startswith("env."):
+    if field not in known and not field.startswith(("env.", "file.")):
         raise InvalidInput(f"a component has no {field!r}", where=key, hint=did_you_mean(field, [*known, "env.NAME"]))
     return name, field
 
@@ -58,6 +62,8 @@ def _corrected(component: Component, field: str, value: str, key: str) -> Compon
     try:
         if field.startswith("env."):
             return _with_env(component, EnvVar(name=_env_name(field, key), value=value))
+        if field.startswith("file."):
+            raise ValueError("what is in a file is a secret: store it, and name it with --secret")
         if field.startswith("health."):
             return _update(component, health=_health(component, field.removeprefix("health."), value))
         if field.startswith("limits."):
@@ -88,6 +94,16 @@ def _env_name(field: str, key: str) -> str:
 def _with_env(component: Component, variable: EnvVar) -> Component:
     env = {known.name: known for known in component.env} | {variable.name: variable}
     return _update(component, env=tuple(env[name] for name in sorted(env)))
+
+
+def _with_file(component: Component, file: str, secret: str, key: str) -> Component:
+    """One of its files with the stored secret in it."""
+    if file not in [known.name for known in component.files]:
+        hint = did_you_mean(file, [known.name for known in component.files])
+        raise InvalidInput(f"{component.name} has no file {file!r}", where=key, hint=hint)
+    given = {"value": None, "secret": secret}
+    files = tuple(f.model_copy(update=given) if f.name == file else f for f in component.files)
+    return _update(component, files=files)
 
 
 def _port(component: Component, value: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from iarnet.models.analysis import Analysis
 from iarnet.models.component import Component
+from iarnet.models.container import Container
 from iarnet.models.resources import MIB
 
 
@@ -20,7 +21,9 @@ def document(analysis: Analysis) -> dict[str, Any]:
 
 
 def _component(component: Component) -> dict[str, Any]:
-    given = component.model_dump(mode="json", exclude_none=True)
+    given = component.model_dump(mode="json", exclude_none=True, exclude=_unasked(component))
+    if "container" in given:
+        given["container"] = component.container.model_dump(mode="json", exclude_defaults=True)
     resources = component.resources
     requirements = {
         "cpu": resources.cpu_millis / 1000,
@@ -38,6 +41,16 @@ def _component(component: Component) -> dict[str, Any]:
     }
     rest = {name: value for name, value in given.items() if name not in (*first, "kind", "resources")}
     return first | rest
+
+
+def _unasked(component: Component) -> dict[str, Any]:
+    """What few components ask for, where this one doesn't."""
+    seldom: dict[str, Any] = {name: True for name in ("aliases", "files") if not getattr(component, name)}
+    if component.container == Container():
+        seldom["container"] = True
+    if component.build and not component.build.added:
+        seldom["build"] = {"added"}
+    return seldom
 
 
 def _whole(number: float) -> int | float:

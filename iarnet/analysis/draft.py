@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iarnet.analysis.base import Clue, Profile
-from iarnet.analysis.services import Service
+from iarnet.analysis.service_table import Service
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import Component, EnvVar
 from iarnet.models.edge import Edge

@@ -8,6 +8,7 @@ from iarnet.analysis import mentions, services
 from iarnet.analysis.base import Clue, Files
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import did_you_mean
+from iarnet.analysis.service_table import SERVICES, Service
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import EnvVar
@@ -132,15 +133,15 @@ def _drivers(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
                 yield _edge(findings, draft, target, why, 0.9, "drivers")
 
 
-def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[services.Service, str]]:
+def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[Service, str]]:
     """The services that a component uses, with the reason: drivers among its dependencies, names it reads.
 
     A library for several SQL databases counts for one of them: the one that settings name, that is declared, or the
     first.
     """
-    found: dict[str, tuple[services.Service, str]] = {}
+    found: dict[str, tuple[Service, str]] = {}
     named = {service.key: name for name in draft.reads if (service := services.by_setting(name))}
-    for service in services.SERVICES:
+    for service in SERVICES:
         if service.key in named and not _outside(draft, named[service.key]):
             found[service.key] = (service, f"reads {named[service.key]}")
     drivers = services.by_driver(draft.profile.dependencies if draft.profile else frozenset())
@@ -153,7 +154,7 @@ def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[se
     if _uses_celery(draft) and not found.keys() & _BROKERS:
         key = next((name for name in sorted(_BROKERS) if name in present), "rabbitmq")
         found[key] = (services.by_key(key), "uses Celery, whose default broker it is")
-    return [found[service.key] for service in services.SERVICES if service.key in found]
+    return [found[service.key] for service in SERVICES if service.key in found]
 
 
 _BROKERS = frozenset({"redis", "rabbitmq"})

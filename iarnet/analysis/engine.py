@@ -17,15 +17,20 @@ from iarnet.analysis.roots import Recogniser, discover
 from iarnet.analysis.settings import add_services, complete_credentials, inject
 from iarnet.analysis.structures.compose import Compose
 from iarnet.analysis.structures.dockerfile import Dockerfile
+from iarnet.analysis.structures.hints import Hints
 from iarnet.analysis.structures.iarnet_yaml import IarnetYaml
+from iarnet.analysis.structures.kubernetes import Kubernetes
 from iarnet.analysis.structures.platforms import Platforms
 from iarnet.analysis.structures.procfile import Procfile
+from iarnet.analysis.structures.render import Render
 from iarnet.errors import InvalidComponent, NothingToRun
 from iarnet.models.analysis import Analysis, Warning
 from iarnet.models.component import Component
 from iarnet.sources.base import Tree
 
-STRUCTURES: tuple[StructureDetector, ...] = (IarnetYaml(), Compose(), Platforms(), Procfile(), Dockerfile())
+STRUCTURES: tuple[StructureDetector, ...] = (
+    IarnetYaml(), Compose(), Render(), Platforms(), Procfile(), Kubernetes(), Hints(), Dockerfile()
+)  # fmt: skip
 MAX_COMPONENTS = 200
 MAX_EVIDENCE = 5_000
 MAX_WARNINGS = 500

@@ -2,11 +2,13 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import methodcaller
 
 from iarnet.analysis.base import Match
 from iarnet.analysis.names import words
+from iarnet.analysis.places import Places
 from iarnet.sources.base import Tree
 
 TEXT_LIMIT = 1_000_000
@@ -33,90 +35,98 @@ class TreeFiles:
         self._tree = tree
         self._budget = budget
         self._texts: dict[str, str | None] = {}
+        self._sizes: dict[str, int] = {}
         self._searched: dict[str, str] = {}
         self._listed: dict[tuple[str, int], list[str]] = {}
+        self._chosen: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self.exhausted = False
 
     @cached_property
-    def _sizes(self) -> dict[str, int]:
-        return {entry.path: entry.size for entry in self._tree.entries()}
+    def _all(self) -> list[str]:
+        return self._tree.paths()
 
     @cached_property
-    def _kept(self) -> list[str]:
-        folders: dict[str, bool] = {}
-        kept: list[str] = []
-        for path in self._sizes:
-            folder = path.rpartition("/")[0]
-            if folder not in folders:
-                folders[folder] = _kept(folder)
-            if folders[folder]:
-                kept.append(path)
-        return sorted(kept)
-
-    @cached_property
-    def _folders(self) -> dict[str, tuple[list[str], list[str]]]:
-        """Files and folders directly in each folder: in a large tree most questions are about a few of them."""
-        found: dict[str, tuple[list[str], list[str]]] = {"": ([], [])}
-        for path in self._kept:
-            folder = path.rpartition("/")[0]
-            if folder not in found:
-                _open(folder, found)
-            found[folder][0].append(path)
-        return found
+    def _places(self) -> Places:
+        return Places(self._all, _kept)
 
     def paths(self, root: str = ".", depth: int | None = None) -> list[str]:
-        root = "" if root == "." else root.rstrip("/")
+        root = _plain(root)
         if depth is None:
-            return self._below(root)
+            return list(self._places.below(root))
         if (root, depth) not in self._listed:
             self._listed[root, depth] = self._within(root, depth)
         return list(self._listed[root, depth])
 
-    def _below(self, root: str) -> list[str]:
-        if not root:
-            return list(self._kept)
-        first = bisect_left(self._kept, f"{root}/")
-        return self._kept[first : bisect_left(self._kept, f"{root}0", first)]  # "0" follows "/"
+    def named(self, names: Iterable[str], root: str = ".", depth: int | None = None) -> list[str]:
+        found = self._places.named(names, _plain(root))
+        return found if depth is None else [path for path in found if _level(path, root) <= depth]
+
+    def ending(self, suffixes: tuple[str, ...], root: str = ".", depth: int | None = None) -> list[str]:
+        found = self._places.ending(suffixes, _plain(root))
+        return found if depth is None else [path for path in found if _level(path, root) <= depth]
+
+    def folders(self, depth: int) -> list[str]:
+        held = self._places.folders.items()
+        return [folder or "." for folder, (files, _) in held if files and folder.count("/") < depth]
 
     def _within(self, root: str, depth: int) -> list[str]:
         found: list[str] = []
         level = [root]
         for _ in range(depth):
-            known = [self._folders[folder] for folder in level if folder in self._folders]
+            known = [self._places.folders[folder] for folder in level if folder in self._places.folders]
             found += [path for files, _ in known for path in files]
             level = [folder for _, folders in known for folder in folders]
         return sorted(found)
 
     def exists(self, path: str) -> bool:
-        return path in self._sizes
+        at = bisect_left(self._all, path)
+        return at < len(self._all) and self._all[at] == path
 
     def text(self, path: str) -> str | None:
-        if path not in self._sizes:
+        if not self.exists(path):
             return None
         if path not in self._texts:
             self._texts[path] = self._load(path)
         return self._texts[path]
 
+    def read_ahead(self, paths: list[str]) -> None:
+        self._read(self._within_budget(paths))
+
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterator[Match]:
         expression, anywhere = re.compile(pattern), re.compile(pattern, re.MULTILINE)
-        for path in self._worth(self.paths(root), suffixes):
+        for path in self._worth(root, suffixes):
             text = self._searchable(path)
             if anywhere.search(text):
                 yield from _matches(expression, path, text)
 
-    def _worth(self, paths: list[str], suffixes: tuple[str, ...]) -> list[str]:
-        """The files to search: in a huge folder the shallow ones, up to `GREP_LIMIT` bytes."""
-        chosen = [path for path in paths if not suffixes or path.endswith(suffixes)]
-        if len(chosen) > GREP_FILES:
-            chosen = sorted(sorted(chosen, key=lambda path: (path.count("/"), path))[:GREP_FILES])
+    def _worth(self, root: str, suffixes: tuple[str, ...]) -> list[str]:
+        """The files to search, read: in a huge folder the shallow ones, up to `GREP_LIMIT` bytes."""
+        key = root, suffixes
+        if key not in self._chosen:
+            paths = self.ending(suffixes, root) if suffixes else self.paths(root)
+            if len(paths) > GREP_FILES:
+                paths = sorted(nearest(paths)[:GREP_FILES])
+            self._chosen[key] = self._within_budget(paths)
+            self._read(self._chosen[key])
+        return self._chosen[key]
+
+    def _within_budget(self, paths: list[str]) -> list[str]:
+        new = [path for path in paths if path not in self._sizes]
+        self._sizes |= zip(new, self._tree.sizes(new), strict=True)
         budget = GREP_LIMIT
         within: list[str] = []
-        for path in chosen:
+        for path in paths:
             size = self._sizes[path]
             if size <= min(GREP_FILE_LIMIT, budget):
                 budget -= size
                 within.append(path)
         return within
+
+    def _read(self, paths: list[str]) -> None:
+        new = [path for path in paths if path not in self._texts]
+        if self._budget >= GREP_LIMIT:
+            for path, raw in zip(new, self._tree.read_all(new), strict=True):
+                self._texts[path] = self._taken(raw)
 
     def _searchable(self, path: str) -> str:
         """The text without its huge lines, on which an expression may take a time that grows with their square."""
@@ -129,8 +139,9 @@ class TreeFiles:
             self.exhausted = True
             return None
         raw = self._tree.read(path, TEXT_LIMIT)
-        if raw is None:
-            return None
+        return None if raw is None else self._taken(raw)
+
+    def _taken(self, raw: bytes) -> str | None:
         self._budget -= len(raw)
         return decode(raw)
 
@@ -145,15 +156,18 @@ def decode(raw: bytes) -> str | None:
     return None if "\0" in text else text.replace("\r\n", "\n")
 
 
-def _open(folder: str, found: dict[str, tuple[list[str], list[str]]]) -> None:
-    """Note the folder, and those above it that are not known yet."""
-    new: list[str] = []
-    while folder not in found:
-        new.append(folder)
-        folder = folder.rpartition("/")[0]
-    for name in reversed(new):
-        found[name] = ([], [])
-        found[name.rpartition("/")[0]][1].append(name)
+def nearest(paths: list[str]) -> list[str]:
+    """Of sorted paths, those with fewer folders first."""
+    return sorted(paths, key=methodcaller("count", "/"))
+
+
+def _plain(root: str) -> str:
+    return "" if root == "." else root.rstrip("/")
+
+
+def _level(path: str, root: str) -> int:
+    """1 directly in `root`."""
+    return path.count("/") - (0 if root == "." else root.rstrip("/").count("/") + 1) + 1
 
 
 def _kept(folder: str) -> bool:

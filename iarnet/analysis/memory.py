@@ -1,10 +1,9 @@
 """A tree that lives in memory: what a folder outside Git, a request body or a test hands to `analyze`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from iarnet.errors import NotFound
-from iarnet.sources.base import Entry
 
 
 class MemoryTree:
@@ -16,12 +15,18 @@ class MemoryTree:
         }
         self.hash = _hash(self._files)
 
-    def entries(self) -> list[Entry]:
-        return [Entry(path=path, size=len(self._files[path])) for path in sorted(self._files)]
+    def paths(self) -> list[str]:
+        return sorted(self._files)
+
+    def sizes(self, paths: Sequence[str]) -> list[int]:
+        return [len(self._files[path]) for path in paths]
 
     def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
         content = self._files.get(path)
         return None if content is None else content[:limit]
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        return [self._files[path] for path in paths]
 
     def subtree(self, path: str) -> "MemoryTree":
         prefix = "" if path in ("", ".") else path.rstrip("/") + "/"

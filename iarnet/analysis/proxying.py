@@ -21,9 +21,9 @@ def add_proxies(files: Files, findings: Findings) -> None:
     if findings.whole:
         return
     roots = {draft.root for draft in findings.drafts}
-    for path in files.paths(depth=DEPTH):
+    for path in files.ending((".conf",), depth=DEPTH):
         folder = dirname(path) or "."
-        text = files.text(path) or "" if path.endswith(".conf") else ""
+        text = files.text(path) or ""
         if folder in roots or "proxy_pass" not in text or len(text) > 100_000:
             continue
         ends = [called(findings, Draft(""), host.lower()) for host in _UPSTREAM.findall(text)[:50]]

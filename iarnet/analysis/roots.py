@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from posixpath import dirname
 
 from pydantic import ValidationError
 
@@ -10,6 +11,8 @@ from iarnet.analysis.base import Declared, Ecosystem, Files, Profile, StructureD
 from iarnet.analysis.declared import draft_of, edge_evidence
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import component_name, folder_name, unique, words
+from iarnet.analysis.services import by_image
+from iarnet.analysis.structures.dockerfile import dockerfiles
 from iarnet.errors import InvalidComponent
 
 DEPTH = 3
@@ -65,6 +68,7 @@ class _Folder:
     path: str
     dockerfiles: list[Declared] = field(default_factory=list)
     processes: list[tuple[str, Declared]] = field(default_factory=list)
+    hints: list[tuple[str, Declared]] = field(default_factory=list)
     profile: Profile | None = None
 
     @property
@@ -88,24 +92,22 @@ def discover(
 
 
 def own_manifest(files: Files, folder: str) -> bool:
-    return any(is_manifest(path) for path in files.paths(folder, depth=1))
+    return bool(manifests(files, folder, 1))
 
 
-def is_manifest(path: str) -> bool:
-    return path.rpartition("/")[2] in MANIFESTS or path.endswith(PROJECTS)
+def manifests(files: Files, root: str, depth: int) -> list[str]:
+    return [*files.named(MANIFESTS, root, depth), *files.ending(PROJECTS, root, depth)]
 
 
 def _folders(files: Files) -> dict[str, _Folder]:
     """Shallow ones first; of too many, those with a manifest or a Dockerfile."""
-    found, telling = {"."}, {"."}
-    for path in files.paths(depth=DEPTH + 1):
-        folder = path.rpartition("/")[0] or "."
+    found = {"."}
+    for folder in files.folders(DEPTH):
         if folder not in found:
             parts = folder.split("/")
             found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
-        if is_manifest(path) or "ockerfile" in path:
-            telling.add(folder)
     if len(found) > MAX_FOLDERS:
+        telling = {dirname(path) or "." for path in [*manifests(files, ".", DEPTH + 1), *dockerfiles(files)]}
         found = set(sorted(found, key=lambda path: (path not in telling, path.count("/"), path))[:MAX_FOLDERS])
     ordered = sorted(found, key=lambda path: (path != ".", path.count("/"), path))
     return {path: _Folder(path) for path in ordered}
@@ -119,8 +121,13 @@ def _partial(
         if structure is None:
             continue
         for component in structure.components:
+            if component.root is None and "image" in component.facts:
+                _image(findings, detector.name, component)
+                continue
             folder = folders.setdefault(component.root or ".", _Folder(component.root or "."))
-            if "build" in component.facts:
+            if component.hint:
+                folder.hints.append((detector.name, component))
+            elif "build" in component.facts:
                 folder.dockerfiles.append(component)
             else:
                 _process(folder, detector.name, component)
@@ -129,10 +136,20 @@ def _partial(
         findings.warnings += structure.warnings
 
 
+def _image(findings: Findings, detector: str, component: Declared) -> None:
+    """Of a kind of service that is declared already, there is one."""
+    service = by_image(component.facts["image"])
+    known = [by_image(draft.facts["image"]) for draft in findings.drafts if "image" in draft.facts]
+    if service is None or service not in known:
+        _take(findings, draft_of(component, detector))
+
+
 def _process(folder: _Folder, detector: str, component: Declared) -> None:
-    """A process that two files declare is as the stronger one says; what has no name is the web process."""
+    """A process that two files declare is as the stronger one says; what has no name is the web process. What a
+    cluster runs of a folder is not also run where another file says how."""
     names = {known.name or "web" for _, known in folder.processes}
-    if (component.name or "web") not in names:
+    others = {known for known, _ in folder.processes} - {detector}
+    if (component.name or "web") not in names and not (detector == "kubernetes" and others):
         folder.processes.append((detector, component))
 
 
@@ -175,6 +192,18 @@ def _orchestrates(files: Files) -> bool:
 
 
 def _add(findings: Findings, folder: _Folder) -> None:
+    before = len(findings.drafts)
+    _add_programs(findings, folder)
+    for detector, hint in folder.hints:
+        for draft in findings.drafts[before:]:
+            for variable in hint.facts.get("env", ()):
+                own = {"secret": f"{draft.name}/{variable.secret}"} if variable.secret else {}
+                draft.env.setdefault(variable.name, variable.model_copy(update=own))
+            for clue in hint.clues:
+                draft.witness(clue, detector)
+
+
+def _add_programs(findings: Findings, folder: _Folder) -> None:
     if folder.processes:
         build = folder.dockerfiles[0].facts["build"] if folder.dockerfiles else None
         for detector, process in folder.processes:

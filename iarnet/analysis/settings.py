@@ -2,10 +2,11 @@
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Files
-from iarnet.analysis.connections import connection, service_settings
+from iarnet.analysis.connections import connection, login, service_settings, setting
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.edges import Pointer, in_browser, pointers, points, wanted
 from iarnet.analysis.names import unique
+from iarnet.analysis.service_table import Service
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import Port
 
@@ -33,6 +34,7 @@ def complete_credentials(findings: Findings) -> None:
         known = set(draft.env)
         if draft.service is None or draft.inferred or not draft.facts.get("image"):
             continue
+        _complete_login(draft, draft.service)
         if draft.service.key == "postgres" and not {"POSTGRES_HOST_AUTH_METHOD", "POSTGRES_PASSWORD_FILE"} & known:
             draft.set("POSTGRES_PASSWORD", "{secret}", f"{draft.name}/password")
         if draft.service.key == "mysql":
@@ -55,16 +57,17 @@ def inject(files: Files, findings: Findings) -> None:
         else:
             _tell_component(findings, source, target, conventional)
     for source in findings.drafts:
+        _wire(files, findings, source)
         for pointer in pointers(source, findings):
             target = findings.get(pointer.target)
             if target:
                 _point(source, target, pointer)
 
 
-def _service(findings: Findings, user: Draft, service: services.Service, why: str) -> Draft:
+def _service(findings: Findings, user: Draft, service: Service, why: str) -> Draft:
     draft = Draft(unique(service.key, findings.names()), service=service, inferred=True)
     draft.facts = {"image": service.image, **services.facts(service, service.image, _USER)}
-    for variable in services.credentials(service):
+    for variable in services.credentials(service, draft.name):
         secret = f"{draft.name}/{variable.secret}" if variable.secret else None
         draft.env[variable.name] = variable.model_copy(update={"secret": secret})
     place = next((e for e in user.evidence if e.fact == f"{user.name}.dependencies"), None) or next(
@@ -84,6 +87,16 @@ def _service(findings: Findings, user: Draft, service: services.Service, why: st
 
 
 _USER = {"POSTGRES_USER": "app", "POSTGRES_DB": "app"}
+
+
+def _complete_login(draft: Draft, service: Service) -> None:
+    """What is declared without a value, as a cluster takes it from a Secret that is not here, is as for a new one."""
+    users, passwords, databases = login(service)
+    for name in (*users, *databases, *passwords):
+        if name in draft.env and name in passwords:
+            draft.set(name, "{secret}", f"{draft.name}/password")
+        elif name in draft.env:
+            draft.set(name, "app")
 
 
 _MYSQL_ROOT = ("ROOT_PASSWORD", "ALLOW_EMPTY_PASSWORD", "ALLOW_EMPTY_ROOT_PASSWORD", "RANDOM_ROOT_PASSWORD")
@@ -108,6 +121,18 @@ def _tell_service(files: Files, source: Draft, target: Draft, conventional: bool
         return
     for name, value in service_settings(files, source, found, conventional=conventional).items():
         source.set(name, value, found.secret if "{secret}" in value else None)
+
+
+def _wire(files: Files, findings: Findings, source: Draft) -> None:
+    """Settings of which a file says whose address or login they hold: name -> component and part of it."""
+    for name, (wanted_name, part) in source.facts.get("wired", {}).items():
+        target = findings.get(wanted_name)
+        found = connection(target) if target else None
+        if target and found:
+            value = setting(files, source, found, name, part)
+            source.set(name, value, found.secret if value and "{secret}" in value else None)
+        elif target and target.port:
+            _point(source, target, Pointer(name, target.name, part))
 
 
 def _tell_component(findings: Findings, source: Draft, target: Draft, conventional: bool) -> None:

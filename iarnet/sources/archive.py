@@ -6,7 +6,8 @@ import tarfile
 from collections.abc import Generator, Iterable, Iterator
 
 from iarnet.sources.links import stays_inside
-from iarnet.sources.objects import GitTree, Item, Objects
+from iarnet.sources.listing import Item
+from iarnet.sources.objects import GitTree, Objects
 
 _CHUNK = 1024 * 1024
 

@@ -1,31 +1,33 @@
 """Fetching repositories and reading trees out of the object store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from iarnet.models.base import Value
 from iarnet.models.source import GitSource, Source
 
 
-class Entry(Value):
-    """A file in a tree. `path` is relative to the tree's root, with `/`. Links and submodules are not entries."""
-
-    path: str
-    size: int
-    executable: bool = False
-
-
 class Tree(Protocol):
-    """A read-only snapshot. It never touches a work tree and never follows a link out."""
+    """A read-only snapshot of regular files. It never touches a work tree and never follows a link out.
+
+    Paths are relative to its root, with `/`. Links and submodules that were not fetched are not in it.
+    """
 
     hash: str
 
-    def entries(self) -> list[Entry]:
-        """All files, sorted by path."""
+    def paths(self) -> list[str]:
+        """Of all files, sorted."""
+        ...
+
+    def sizes(self, paths: Sequence[str]) -> list[int]:
+        """In bytes, of files that are in it."""
         ...
 
     def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
         """The first `limit` bytes of a file, or None when there is none."""
+        ...
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        """The whole of many small files that are in it, at once."""
         ...
 
     def subtree(self, path: str) -> "Tree":

@@ -3,15 +3,21 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from iarnet.errors import NotFound, SourceTooLarge
-from iarnet.sources.base import Entry, Tree
+from iarnet.sources.base import Tree
 
 MAX_FILES = 200_000
 _CHUNK = 1 << 20
+
+
+class _Entry(NamedTuple):
+    size: int
+    executable: bool
 
 
 class FolderTree:
@@ -27,13 +33,19 @@ class FolderTree:
         self._max_files = max_files
         self.hash = self._hash()
 
-    def entries(self) -> list[Entry]:
-        return list(self._entries.values())
+    def paths(self) -> list[str]:
+        return list(self._entries)
+
+    def sizes(self, paths: Sequence[str]) -> list[int]:
+        return [self._entries[path].size for path in paths]
 
     def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
         if path not in self._entries:
             return None
         return b"".join(self._chunks(path, limit))
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        return [b"".join(self._chunks(path)) for path in paths]
 
     def subtree(self, path: str) -> Tree:
         parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -44,17 +56,17 @@ class FolderTree:
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
-        for entry in self.entries():
-            digest.update(f"{entry.path}\0{entry.executable:d}\0{entry.size}\0".encode("utf-8", "surrogateescape"))
-            for chunk in self._chunks(entry.path):
+        for path, entry in self._entries.items():
+            digest.update(f"{path}\0{entry.executable:d}\0{entry.size}\0".encode("utf-8", "surrogateescape"))
+            for chunk in self._chunks(path):
                 digest.update(chunk)
         return digest.hexdigest()
 
     @cached_property
-    def _entries(self) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
-        for entry in _walk(self._root, ""):
-            found[entry.path] = entry
+    def _entries(self) -> dict[str, _Entry]:
+        found: dict[str, _Entry] = {}
+        for path, entry in _walk(self._root, ""):
+            found[path] = entry
             if len(found) > self._max_files:
                 raise SourceTooLarge(
                     f"more than {self._max_files} files", where=str(self._root), hint="give a smaller folder"
@@ -71,7 +83,7 @@ class FolderTree:
                 yield chunk
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, _Entry]]:
     with os.scandir(folder) as items:
         found = sorted(items, key=lambda item: item.name)
     for item in found:
@@ -81,4 +93,4 @@ def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
                 yield from _walk(folder / item.name, f"{path}/")
         elif item.is_file(follow_symlinks=False) and os.access(item.path, os.R_OK):
             status = item.stat(follow_symlinks=False)
-            yield Entry(path=path, size=status.st_size, executable=bool(status.st_mode & stat.S_IXUSR))
+            yield path, _Entry(status.st_size, bool(status.st_mode & stat.S_IXUSR))

@@ -24,6 +24,7 @@ from iarnet.sources.refs import find_commit, preferred
 from iarnet.sources.remote import Remote, Remotes, Rules
 from iarnet.sources.submodules import absolute_url, submodule_urls
 from iarnet.sources.url import check_ref, is_commit
+from iarnet.tracing import traced
 
 _APP: TypeAdapter[str] = TypeAdapter(AppName)
 _DEPTHS = (1, 50, 1000, None)
@@ -40,6 +41,7 @@ class SourceLimits:
     time_s: float = 300.0
 
 
+@traced("git", "resolve", "fetch")
 class GitSources:
     """`iarnet.sources.base.Sources`. `directory` is this object's alone; no other configuration is read.
 
@@ -68,6 +70,7 @@ class GitSources:
         self._program = GitProgram(_found(git), shutil.which(ssh) or "", home, ca_bundle, proxy)
         self._remotes = Remotes(self._program, Rules(allow_file, allow_http, allow_private_hosts), keys, secrets)
         self._turns: dict[str, asyncio.Lock] = {}
+        self._described_before: dict[tuple[str, GitSource, str], Source] = {}
 
     async def resolve(self, git: GitSource) -> str:
         """Of a branch and a tag with the same name, the branch. A full commit is returned as it is."""
@@ -80,10 +83,14 @@ class GitSources:
             raise InvalidInput(f"{commit!r} is no commit.", hint="Give its 40 hexadecimal digits.")
         repository = self._repository(app)
         async with self._turn(app):
-            if not _mark(repository, commit).exists():
+            is_here = _mark(repository, commit).exists()
+            if is_here and (known := self._described_before.get((app, git, commit))):
+                return known
+            if not is_here:
                 async with self._in_time(), self._remotes.open(git.url, git.credential) as remote:
                     await self._bring(repository, remote, check_ref(git.ref) or "HEAD", commit)
-            return await self._described(app, git, commit)
+            source = self._described_before[app, git, commit] = await self._described(app, git, commit)
+            return source
 
     async def tree(self, app: str, tree: str) -> GitTree:
         # Not as the thread's result: asyncio keeps that, and with it a process, until a garbage collection.
@@ -109,6 +116,7 @@ class GitSources:
     async def forget(self, app: str) -> None:
         repository = self._repository(app)
         async with self._turn(app):
+            self._described_before = {key: s for key, s in self._described_before.items() if key[0] != app}
             if repository.exists():
                 await asyncio.to_thread(shutil.rmtree, repository)
 

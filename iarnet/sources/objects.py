@@ -4,44 +4,24 @@ import posixpath
 import subprocess
 import threading
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from iarnet.errors import Missing, NotFound, SourceError, SourceTooLarge
-from iarnet.sources.base import Entry
+from iarnet.sources import listing
+from iarnet.sources.listing import Item
 
 if TYPE_CHECKING:
     from git import Repo
 
-_LINK, _SUBMODULE, _FOLDER = "120000", "160000", "40000"
+_FOLDER, _SUBMODULE = "40000", "160000"
 _NAME_BYTES = 20
 _LIST_S = 60.0
+_LIST_BYTES = 256 << 20
 _CHUNK = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Anything in a tree. `path` may hold bytes that are no UTF-8, as surrogates."""
-
-    mode: str
-    sha: str
-    size: int
-    path: str
-
-    @property
-    def is_link(self) -> bool:
-        return self.mode == _LINK
-
-    @property
-    def is_submodule(self) -> bool:
-        return self.mode == _SUBMODULE
-
-    @property
-    def executable(self) -> bool:
-        return self.mode == "100755"
+_MANY = 16
 
 
 class Objects:
@@ -67,7 +47,9 @@ class Objects:
             return cast(bytes, self._repo.odb.stream(bytes.fromhex(sha)).read())
 
     def start_of(self, sha: str, length: int) -> bytes:
-        """Without reading the rest, however long it is."""
+        """At most so many bytes, without reading the rest, however long it is."""
+        if self._size(sha) <= length:
+            return self.read(sha)
         with self._cat("cat-file", "blob", sha) as out:
             return out.read(length)
 
@@ -95,21 +77,40 @@ class Objects:
             found = self.tree_of(child) if child else None
         return found
 
-    def list(self, tree: str, *, limit: int, prefix: str = "") -> Iterator[Item]:
-        """All files, links and submodules, those of fetched submodules among them. Raises `SourceTooLarge`."""
-        for n, line in enumerate(self._lines("ls-tree", "-r", "-l", "-z", "--full-tree", tree)):
-            if n >= limit:
-                raise SourceTooLarge(
-                    f"The repository has more than {limit:,} files.", hint="Leave generated ones out."
-                )
-            meta, _, name = line.partition(b"\t")
-            mode, _, sha, size = meta.decode().split()
-            path = posixpath.join(prefix, _safe(name))
-            inner = self.tree_of(sha) if mode == _SUBMODULE else None
-            if inner:
-                yield from self.list(inner, limit=limit - n, prefix=path)
-            else:
-                yield Item(mode, sha, int(size) if size != "-" else 0, path)
+    def items(self, tree: str, *, limit: int) -> list[Item]:
+        """All files, links and submodules, those of fetched submodules among them, sorted by path; git looks up their
+        sizes one by one. Raises `SourceTooLarge`."""
+        found = self._listings(tree, limit, "-l")
+        return sorted((i for prefix, lines in found for i in listing.items(lines, prefix)), key=lambda i: i.path)
+
+    def files(self, tree: str, *, limit: int) -> dict[str, str]:
+        """Path -> line of its listing, of the regular files alone, in no order. Raises `SourceTooLarge`."""
+        found: dict[str, str] = {}
+        for prefix, lines in self._listings(tree, limit):
+            found |= listing.files(lines, prefix)
+        return found
+
+    def sizes(self, shas: Sequence[str]) -> list[int]:
+        """Of objects that are here; of many by one run of git."""
+        if len(shas) < _MANY:
+            return [self._size(sha) for sha in shas]
+        return [_length(line) for line in self._batch("--batch-check=%(objectsize)", shas).splitlines()]
+
+    def contents(self, shas: Sequence[str]) -> list[bytes]:
+        """Of objects that are here and fit into memory together; of many by one run of git."""
+        if len(shas) < _MANY:
+            return [self.read(sha) for sha in shas]
+        out, at, found = self._batch("--batch=%(objectsize)", shas), 0, []
+        for _ in shas:
+            start = out.index(b"\n", at) + 1
+            end = start + _length(out[at:start])
+            found.append(out[start:end])
+            at = end + 1
+        return found
+
+    def _size(self, sha: str) -> int:
+        with self._turn:
+            return cast(int, self._repo.odb.info(bytes.fromhex(sha)).size)
 
     def close(self) -> None:
         with self._turn:
@@ -126,13 +127,42 @@ class Objects:
                 found[name] = raw[end + 1 : at].hex()
         return found
 
-    def _lines(self, *args: str) -> Iterator[bytes]:
-        """Output split at NUL, within a time: trees of trees can be small and yet take for ever to walk."""
+    def _listings(self, tree: str, limit: int, *options: str, prefix: str = "") -> list[tuple[str, list[str]]]:
+        """The tree's, and those of submodules that were fetched, each with what is in front of its paths."""
+        lines = listing.lines(self._output(limit, "ls-tree", "-r", "-z", "--full-tree", *options, tree))
+        found = [(prefix, lines)]
+        for line in listing.submodules(lines):
+            meta, _, path = line.partition("\t")
+            inner = self.tree_of(meta.split()[2])
+            if inner:
+                lines.remove(line)
+                left = limit - sum(len(known) for _, known in found)
+                found += self._listings(inner, left, *options, prefix=f"{prefix}{path}/")
+        return found
+
+    def _output(self, limit: int, *args: str) -> bytes:
+        """Lines that end with NUL, within bounds: trees of trees can be small and yet take for ever to walk."""
+        chunks: list[bytes] = []
+        lines = length = 0
         with self._cat(*args) as out:
-            rest = b""
             while chunk := out.read(_CHUNK):
-                *lines, rest = (rest + chunk).split(b"\0")
-                yield from lines
+                chunks.append(chunk)
+                lines += chunk.count(b"\0")
+                length += len(chunk)
+                if lines > limit or length > _LIST_BYTES:
+                    raise SourceTooLarge(
+                        f"The repository has more than {limit:,} files.", hint="Leave generated ones out."
+                    )
+        return b"".join(chunks)
+
+    def _batch(self, how: str, shas: Sequence[str]) -> bytes:
+        argv = [self._git, "cat-file", "--buffer", how]
+        given = "".join(f"{sha}\n" for sha in shas).encode()
+        try:
+            done = subprocess.run(argv, input=given, env=self._env, capture_output=True, timeout=_LIST_S, check=True)
+        except subprocess.SubprocessError as error:
+            raise _unreadable() from error
+        return done.stdout
 
     def _cat(self, *args: str) -> "_Output":
         return _Output([self._git, *args], self._env)
@@ -157,7 +187,7 @@ class _Output:
             self._process.kill()
         out.close()
         if self._process.wait() != 0 and at_end:
-            raise SourceError("The objects of this commit can't be read.", hint="Import the repository again.")
+            raise _unreadable()
 
 
 class GitTree:
@@ -167,16 +197,18 @@ class GitTree:
         self.hash = tree
         self.objects, self._limit = objects, limit
 
-    def entries(self) -> list[Entry]:
-        return list(self._entries)
+    def paths(self) -> list[str]:
+        return sorted(self._files)
+
+    def sizes(self, paths: Sequence[str]) -> list[int]:
+        return self.objects.sizes(self._shas(paths))
 
     def read(self, path: str, limit: int = 1_000_000) -> bytes | None:
-        item = self._files.get("/".join(_parts(path)))
-        if item is None:
-            return None
-        if item.size > limit:
-            return self.objects.start_of(item.sha, limit)
-        return self.objects.read(item.sha)
+        line = self._files.get("/".join(_parts(path)))
+        return None if line is None else self.objects.start_of(listing.sha(line), limit)
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        return self.objects.contents(self._shas(paths))
 
     def subtree(self, path: str) -> "GitTree":
         found = self.objects.folder(self.hash, path)
@@ -188,18 +220,17 @@ class GitTree:
 
     def items(self) -> list[Item]:
         """Links and submodules too, sorted by path."""
-        return sorted(self.objects.list(self.hash, limit=self._limit), key=lambda item: item.path)
+        return self.objects.items(self.hash, limit=self._limit)
 
     def close(self) -> None:
         self.objects.close()
 
-    @cached_property
-    def _files(self) -> dict[str, Item]:
-        return {i.path: i for i in self.items() if not (i.is_link or i.is_submodule) and _is_text(i.path)}
+    def _shas(self, paths: Sequence[str]) -> list[str]:
+        return [listing.sha(self._files[path]) for path in paths]
 
     @cached_property
-    def _entries(self) -> list[Entry]:
-        return [Entry(path=i.path, size=i.size, executable=i.executable) for i in self._files.values()]
+    def _files(self) -> dict[str, str]:
+        return self.objects.files(self.hash, limit=self._limit)
 
 
 def _open(repository: Path, env: dict[str, str]) -> "Repo":
@@ -219,13 +250,13 @@ def _parts(path: str) -> list[str]:
     return [part for part in posixpath.normpath(path or ".").split("/") if part not in ("", ".")]
 
 
-def _safe(name: bytes) -> str:
-    """Such names can't be committed with git, only forged; they would lead a tar stream astray."""
-    path = name.decode("utf-8", "surrogateescape")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
-        raise SourceError("The repository has a forged file name.", where=repr(path), hint="Repair its history.")
-    return path
+def _length(line: bytes) -> int:
+    """Git says `missing` here, too."""
+    try:
+        return int(line)
+    except ValueError:
+        raise _unreadable() from None
 
 
-def _is_text(path: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in path)
+def _unreadable() -> SourceError:
+    return SourceError("The objects of this commit can't be read.", hint="Import the repository again.")

@@ -256,12 +256,11 @@ async def test_a_tree_is_read_without_links(sources: GitSources, repo: Repo) -> 
     repo.commit()
     _, hash = await imported(sources, repo.url)
     tree = await sources.tree("shop", hash)
-    assert [(e.path, e.size, e.executable) for e in tree.entries()] == [
-        ("big.txt", 2000, False),
-        ("run.sh", 10, True),
-        ("web/app.py", 15, False),
-        ("ünï côde.txt", 1, False),
-    ]
+    paths = ["big.txt", "run.sh", "web/app.py", "ünï côde.txt"]
+    assert tree.paths() == paths
+    assert tree.sizes(paths) == [2000, 10, 15, 1]
+    assert tree.read_all(paths[1:]) == [b"#!/bin/sh\n", b"print('hello')\n", b"x"]
+    assert [item.path for item in tree.items() if item.executable] == ["run.sh"]
     for path in ("passwd", "app", "web", "../run.sh", "/etc/passwd", "", "no"):
         assert tree.read(path) is None, path
     assert tree.read("big.txt", limit=12) == b"012345678901"
@@ -297,6 +296,9 @@ async def test_several_threads_may_read_one_tree(sources: GitSources, repo: Repo
     tree = await sources.tree("shop", hash)
     read = await asyncio.gather(*(asyncio.to_thread(tree.read, f"f{n % 50}") for n in range(200)))
     assert read == [(f"{n % 50}\n" * (n % 50 + 1)).encode() for n in range(200)]
+    paths = [f"f{n}" for n in range(50)]
+    assert tree.read_all(paths) == read[:50]
+    assert tree.sizes(paths) == [len(content or b"") for content in read[:50]]
     tree.close()
 
 
@@ -406,7 +408,7 @@ def nested(repo: Repo, tmp_path: Path) -> Repo:
 async def test_submodules_are_part_of_the_tree(sources: GitSources, nested: Repo) -> None:
     _, hash = await imported(sources, nested.url)
     tree = await sources.tree("shop", hash)
-    assert {"vendor/library/lib.py", "vendor/library/inner/deep.txt"} <= {e.path for e in tree.entries()}
+    assert {"vendor/library/lib.py", "vendor/library/inner/deep.txt"} <= set(tree.paths())
     assert tree.read("vendor/library/inner/deep.txt") == b"deep\n"
     assert tree.subtree("vendor/library").read("lib.py") == b"lib\n"
     assert tree.subtree("vendor/library/inner").read("deep.txt") == b"deep\n"
@@ -430,7 +432,7 @@ async def test_a_submodule_without_an_address_is_left_out(sources: GitSources, n
     nested.git("commit", "-q", "-m", "forgotten")
     _, hash = await imported(sources, nested.url)
     tree = await sources.tree("shop", hash)
-    assert not [e for e in tree.entries() if e.path.startswith("vendor")]
+    assert not [path for path in tree.paths() if path.startswith("vendor")]
     assert await gathered(sources, hash)
     tree.close()
 

@@ -57,6 +57,7 @@ _CONFIGURED = re.compile(
     r"[ \t]{0,9}[\"']?(?:[\w.]{0,60}:)?(\d{2,5})\b",
     re.MULTILINE,
 )
+_USED = re.compile(r"^(?:use)?[ \t]{0,20}(\.{1,2}(?:/[\w./-]{0,200})?)[ \t]{0,20}(?://[^\n]{0,200})?$", re.MULTILINE)
 _ASSETS = ("templates", "template", "static", "public", "web", "views", "assets", "migrations", "config", "configs",
            "html", "ui", "db", "locales", "i18n", "data", "certs", "www", "dist")  # fmt: skip
 
@@ -164,7 +165,8 @@ def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Note
     _explain(module, main, framework, listen, port, notes)
     if port and (route := health_route(seen)):
         notes.clue("health", route.path, route.file, route.line)
-    context = _context(module)
+    workspace = _workspace(files, module)
+    context = workspace or _context(module)
     return Profile(
         root=root,
         language="go",
@@ -176,7 +178,7 @@ def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Note
         health=health_check(seen, port) if port else None,
         resources=size("go", language="go"),
         dependencies=frozenset(module.dependencies),
-        recipe=go_recipe(_build(files, module, main, context, port, given)),
+        recipe=go_recipe(_build(files, module, main, context, port, given, workspace is not None)),
         context=context,
         port_env=listen.env if listen else None,
         clues=tuple(notes.clues),
@@ -259,8 +261,25 @@ def _context(module: GoModule) -> str:
     return folder
 
 
+def _workspace(files: Files, module: GoModule) -> str | None:
+    """The folder above with a go.work that uses the module and others, which it may import."""
+    folder = module.root
+    while folder not in ("", "."):
+        folder = dirname(folder) or "."
+        used = _USED.findall((files.text(join(folder, "go.work")) or "")[:100_000])
+        if len(used) > 1 and module.root in [normpath(join(folder, path)) for path in used]:
+            return folder
+    return None
+
+
 def _build(
-    files: Files, module: GoModule, main: _Main, context: str, port: int | None, given: dict[str, str]
+    files: Files,
+    module: GoModule,
+    main: _Main,
+    context: str,
+    port: int | None,
+    given: dict[str, str],
+    in_workspace: bool,
 ) -> GoBuild:
     inside = "." if module.root == context else module.root.removeprefix(join(context, ""))
     package = "." if main.folder == module.root else "./" + main.folder.removeprefix(join(module.root, ""))
@@ -271,13 +290,13 @@ def _build(
         binary=main.binary,
         start=main.start,
         folder=inside,
-        locked=files.exists(join(module.root, "go.sum")),
+        locked=in_workspace or files.exists(join(module.root, "go.sum")),
         made=module.made,
         vendored=files.exists(join(module.root, "vendor/modules.txt")),
         cgo=any(
             name.startswith(("github.com/mattn/go-sqlite3", "gorm.io/driver/sqlite")) for name in module.dependencies
         ),
-        replaces=module.above > 0,
+        replaces=module.above > 0 or in_workspace,
         assets=assets,
         port=port,
         env=tuple(given.items()),

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from iarnet.analysis import jsonc
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.notes import Notes
+from iarnet.analysis.files import nearest
 
 MANIFEST_LIMIT = 300_000  # characters; lock files are larger, and are never parsed
 DOTS_LIMIT = 100  # of a line outside quotes: tomllib's memory grows with the square of a dotted key
@@ -65,11 +66,11 @@ def line_of(text: str | None, needle: str) -> int | None:
 def sources(files: Files, root: str, suffixes: tuple[str, ...], borders: Iterable[str]) -> list[str]:
     """Source files of the program in `root`, the nearest first: no tests, and nothing below a folder that has a
     manifest of its own (a file named in `borders`)."""
-    below = files.paths(root, None)
-    edges = tuple(f"/{name}" for name in borders)
-    foreign = {dirname(path) for path in below if path.endswith(edges)} - {"" if root == "." else root}
-    near = sorted((path for path in below if path.endswith(suffixes)), key=lambda path: (path.count("/"), path))
-    return list(islice((path for path in near if _belongs(path, root, foreign)), SOURCE_LIMIT))
+    foreign = {dirname(path) for path in files.named(borders, root)} - {"" if root == "." else root}
+    near = nearest(files.ending(suffixes, root))
+    found = list(islice((path for path in near if _belongs(path, root, foreign)), SOURCE_LIMIT))
+    files.read_ahead(found)
+    return found
 
 
 def matches(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

@@ -164,7 +164,7 @@ def _manifests(files: Files, project: NodeProject) -> tuple[str, ...]:
         found += [path for path in (".yarn/releases", ".yarn/plugins") if files.paths(join(context, path), 1)]
     found += [folder for folder in ("patches", "prisma") if files.paths(join(context, folder), 1)]
     if context != project.root or has_workspaces(files, project.root, project.package):
-        below = [path for path in files.paths(context, 4) if path.endswith("/package.json")]
+        below = files.named(("package.json",), context, 4)
         found += [path if context == "." else path[len(context) + 1 :] for path in below if dirname(path) != context][
             :80
         ]

@@ -92,7 +92,7 @@ def _is_program(files: Files, project: NodeProject) -> bool:
     entry = text_at(project.package, "main") or text_at(project.package, "module")
     if not (project.package.get("private") and entry and files.exists(join(project.root, normpath(entry)))):
         return False
-    members = [path for path in files.paths(project.root, 4) if path.endswith("/package.json")][:80]
+    members = [path for path in files.named(("package.json",), project.root, 4) if "/" in path][:80]
     return not any(re.search(r"\"(?:start|dev|serve)\"\s{0,9}:", files.text(path) or "") for path in members)
 
 
@@ -163,7 +163,7 @@ def _is_alone(files: Files, project: NodeProject) -> bool:
         return True
     if project.context != project.root or not _PUBLISHED.isdisjoint(project.package):
         return False
-    return not any(path.endswith("/package.json") and path != project.path for path in files.paths())
+    return not any("/" in path and path != project.path for path in files.named(("package.json",)))
 
 
 def _is_application(project: NodeProject) -> bool:

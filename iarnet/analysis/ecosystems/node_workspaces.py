@@ -18,7 +18,7 @@ def nx_program(files: Files, project: NodeProject) -> Program | None:
     """Where `start` only serves developers, the first application that Nx builds for Node."""
     if not _SERVES.match(project.scripts.get("start", "")):
         return None
-    for path in [path for path in files.paths(project.root, 4) if path.endswith("/project.json")][:MAX_PROJECTS]:
+    for path in files.named(("project.json",), project.root, 4)[:MAX_PROJECTS]:
         build = table(read_json(files, path, Notes()), "targets", "build")
         tool = text_at(build, "executor") or text_at(build, "builder") or ""
         output = text_at(build, "options", "outputPath")

@@ -136,7 +136,7 @@ def _console_script(files: Files, reading: _Reading) -> list[Program]:
     that the repository holds."""
     scripts = reading.project.scripts
     serves = bool(reading.seen().listens)
-    alone = len(scripts) == 1 and sum(path.endswith("pyproject.toml") for path in files.paths()) == 1
+    alone = len(scripts) == 1 and len(files.named(("pyproject.toml",))) == 1
     if not scripts or not (serves or alone):
         return []
     file = join(reading.root, "pyproject.toml")
@@ -210,8 +210,8 @@ def _profile(files: Files, reading: _Reading, program: Program, *, main: bool) -
         health=health_check(seen, port) if program.listens else None,
         resources=size(program.framework or "python", reading.project.dependencies),
         dependencies=frozenset(reading.project.dependencies),
-        recipe=python_recipe(_build(reading.project, program, port, given)),
-        context=reading.root,
+        recipe=python_recipe(_build(reading, program, port, given)),
+        context=reading.project.context or reading.root,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
     )
@@ -280,7 +280,8 @@ def _import_line(files: Files, program: Program) -> int | None:
     return line_of(files.text(program.file), program.framework or "")
 
 
-def _build(project: PythonProject, program: Program, port: int | None, given: dict[str, str]) -> PythonBuild:
+def _build(reading: _Reading, program: Program, port: int | None, given: dict[str, str]) -> PythonBuild:
+    project, root = reading.project, reading.root
     adds = tuple(need for need in program.needs if canonicalize_name(need.split("[")[0]) not in project.dependencies)
     first = next(iter(commands.words(program.start)), "")
     in_package = project.packaged and (first in project.scripts or f"/{program.file}".find("/src/") >= 0)
@@ -297,4 +298,6 @@ def _build(project: PythonProject, program: Program, port: int | None, given: di
         install_project=in_package,
         port=port,
         env=tuple(given.items()),
+        member=project.member,
+        folder=root.removeprefix(join(project.context, "")) if project.context else ".",
     )

@@ -4,6 +4,8 @@ import ast
 import configparser
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from posixpath import dirname
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -30,7 +32,7 @@ _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
 @dataclass
 class PythonProject:
     """`manager` installs from `lock` (and `manifest`); without a lock from `requirements`, a file to hand to pip, or
-    else from `wanted`, requirement strings."""
+    else from `wanted`, requirement strings. `member`: its name in the workspace whose root is `context`."""
 
     manager: str = "pip"
     version: str = DEFAULT_VERSION
@@ -43,6 +45,8 @@ class PythonProject:
     declared: bool = False
     copies: list[str] = field(default_factory=list)
     vcs: bool = False
+    context: str | None = None
+    member: str | None = None
 
 
 def read_project(files: Files, root: str, notes: Notes) -> PythonProject:
@@ -55,6 +59,7 @@ def read_project(files: Files, root: str, notes: Notes) -> PythonProject:
     _read_pipfile(read_toml(files, join(root, "Pipfile"), notes), project)
     _read_setup(files, root, project)
     _choose_manager(document, present, project)
+    _join_workspace(files, root, document, project)
     project.version = _version(files, root, document, notes)
     return project
 
@@ -77,7 +82,7 @@ def requirement_names(line: str) -> set[str]:
 
 
 def _read_requirements(files: Files, root: str, project: PythonProject, notes: Notes) -> None:
-    present = [path for path in files.paths(root, 2) if path.endswith((".txt", ".in"))]
+    present = files.ending((".txt", ".in"), root, 2)
     local = [path if root == "." else path[len(root) + 1 :] for path in present]
     chosen = next((name for name in _PREFERRED if name in local), None)
     chosen = chosen or next((name for name in sorted(local) if REQUIREMENT_FILES.fullmatch(name)), None)
@@ -190,6 +195,21 @@ def _choose_manager(document: dict[str, Any], present: frozenset[str], project: 
             return
     if project.requirements is None and table(document, "tool", "poetry", "dependencies"):
         project.manager, project.copies = "poetry", ["pyproject.toml"]
+
+
+def _join_workspace(files: Files, root: str, document: dict[str, Any], project: PythonProject) -> None:
+    """A member of uv's workspace is installed from the root of that, where the lock is."""
+    name, folder = text_at(document, "project", "name"), root
+    while name and folder not in ("", "."):
+        folder = dirname(folder) or "."
+        if files.exists(join(folder, "uv.lock")):
+            above = read_toml(files, join(folder, "pyproject.toml"), Notes())
+            inside = root.removeprefix(join(folder, "")) if folder != "." else root
+            members = strings(table(above, "tool", "uv", "workspace").get("members"))
+            if any(fnmatchcase(inside, pattern) for pattern in members):
+                project.manager, project.copies = "uv", []
+                project.context, project.member = folder, name
+            return
 
 
 def _version(files: Files, root: str, document: dict[str, Any], notes: Notes) -> str:

@@ -106,7 +106,7 @@ def _endings(path: str) -> list[str]:
 
 
 def _django(files: Files, root: str, modules: list[Module], known: set[str], port_of: PortOf) -> Program | None:
-    path = next((p for p in files.paths(root, 2) if basename(p) == "manage.py"), None)
+    path = next(iter(files.named(("manage.py",), root, 2)), None)
     if path is None or ("django" not in known and "DJANGO_SETTINGS_MODULE" not in (files.text(path) or "")):
         return None
     folder, text = dirname(path), files.text(path)

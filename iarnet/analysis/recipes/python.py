@@ -24,7 +24,8 @@ _NATIVE = {  # distribution packages by Python package: to compile it, and to us
 @dataclass(frozen=True)
 class PythonBuild:
     """`copies` are the manifests that the installation needs, relative to the context. `adds` are packages that the
-    start command needs and the manifests don't name. `install_project`: the program is itself a package."""
+    start command needs and the manifests don't name. `install_project`: the program is itself a package. `member`:
+    its name in the workspace that the context is, in which it lies in `folder`."""
 
     version: str
     start: str
@@ -39,6 +40,8 @@ class PythonBuild:
     install_project: bool = False
     port: int | None = None
     env: tuple[tuple[str, str], ...] = ()
+    member: str | None = None
+    folder: str = "."
 
 
 def python_recipe(build: PythonBuild) -> str:
@@ -64,6 +67,7 @@ def python_recipe(build: PythonBuild) -> str:
         "WORKDIR /app",
         "COPY --from=build /venv /venv",
         "COPY --chown=10001:10001 . .",
+        f"WORKDIR /app/{build.folder}" if build.folder != "." else None,
         "USER 10001",
         dockerfile.expose(build.port),
         dockerfile.cmd(build.start),
@@ -86,6 +90,8 @@ def _dependencies(build: PythonBuild) -> list[str]:
     copy = [f"COPY {json.dumps([path, path])}" for path in build.copies]
     if build.manager == "uv":
         environment = "ENV UV_PROJECT_ENVIRONMENT=/venv UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1 UV_LINK_MODE=copy"
+        if build.member:
+            return [environment, "COPY . .", dockerfile.run(*_UV_SYNC, "--no-editable", "--package", build.member)]
         return [environment, *copy, dockerfile.run(*_UV_SYNC, "--no-install-project")]
     if build.manager == "poetry":
         return [
@@ -107,7 +113,7 @@ _UV_SYNC = ("uv", "sync", "--frozen", "--no-dev", "--inexact")
 
 
 def _project(build: PythonBuild) -> list[str]:
-    if not build.install_project:
+    if not build.install_project or build.member:
         return []
     if build.manager == "uv":
         return ["COPY . .", dockerfile.run(*_UV_SYNC, "--no-editable")]

@@ -68,7 +68,9 @@ def dockerfiles(files: Files) -> list[str]:
     """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development."""
     by_folder: dict[str, list[str]] = {}
     for path in files.paths(depth=DEPTH):
-        if ("ockerfile" in path or path.endswith("ontainerfile")) and variant(path) is not None and not _packs(path):
+        if "ockerfile" not in path and "ontainerfile" not in path:
+            continue
+        if variant(path) is not None and not _packs(path):
             by_folder.setdefault(posixpath.dirname(path), []).append(path)
     return [path for paths in by_folder.values() for path in _chosen(paths)]
 

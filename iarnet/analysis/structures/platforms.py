@@ -42,10 +42,9 @@ class Platforms:
 
     def read(self, files: Files) -> Structure | None:
         structure = Structure()
-        for path in files.paths(depth=DEPTH):
-            reader = _READERS.get(path.rpartition("/")[2])
-            text = files.text(path) if reader else None
-            if reader is None or text is None or len(text) > LIMIT:
+        for path in files.named(_READERS, depth=DEPTH):
+            reader, text = _READERS[posixpath.basename(path)], files.text(path)
+            if text is None or len(text) > LIMIT:
                 continue
             try:
                 document = _parsed(files, path, text)

@@ -20,9 +20,8 @@ class Procfile:
 
     def read(self, files: Files) -> Structure | None:
         structure = Structure()
-        for path in files.paths(depth=DEPTH):
-            if path == "Procfile" or path.endswith("/Procfile"):
-                _read(structure, files, path)
+        for path in files.named(("Procfile",), depth=DEPTH):
+            _read(structure, files, path)
         return structure if structure.components or structure.warnings else None
 
 

@@ -12,6 +12,7 @@ from iarnet.analysis.document import document
 from iarnet.analysis.engine import analyze
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import Build, Component, EnvVar, HealthCheck, Port, Volume
+from iarnet.models.container import Container, File
 from iarnet.models.edge import Edge
 from iarnet.models.resources import Resources
 from iarnet.sources.folder import FolderTree
@@ -26,6 +27,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "variable": EnvVar,
     "health": HealthCheck,
     "volume": Volume,
+    "file": File,
+    "container": Container,
     "edge": Edge,
     "evidence": Evidence,
     "warning": Warning,

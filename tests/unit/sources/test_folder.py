@@ -35,7 +35,7 @@ def test_nothing_leads_out(folder, tmp_path):
     (folder / "linked").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe")
     tree = FolderTree(folder)
-    assert [e.path for e in tree.entries()] == ["a/b/x.txt", "run.sh"]
+    assert tree.paths() == ["a/b/x.txt", "run.sh"]
     for path in (
         "link.txt",
         "linked/outside.txt",
@@ -54,12 +54,14 @@ def test_nothing_leads_out(folder, tmp_path):
         tree.subtree("a/../a")
 
 
-def test_entries_content_and_subtrees(folder):
+def test_paths_content_and_subtrees(folder):
     tree = FolderTree(folder)
-    assert [(e.path, e.size, e.executable) for e in tree.entries()] == [("a/b/x.txt", 5, False), ("run.sh", 9, True)]
+    assert tree.paths() == ["a/b/x.txt", "run.sh"]
+    assert tree.sizes(["run.sh", "a/b/x.txt"]) == [9, 5]
+    assert tree.read_all(["a/b/x.txt"]) == [b"hello"]
     assert tree.read("a/b/x.txt") == b"hello"
     assert tree.read("a/b/x.txt", limit=2) == b"he"
-    assert [e.path for e in tree.subtree("a").entries()] == ["b/x.txt"]
+    assert tree.subtree("a").paths() == ["b/x.txt"]
     assert tree.subtree(".").hash == tree.hash
 
 

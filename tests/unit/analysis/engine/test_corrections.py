@@ -5,6 +5,7 @@ from iarnet.errors import InvalidInput
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import Settings
 from iarnet.models.component import Build, Component, Ejection, EnvVar, HealthCheck, Limits, Port
+from iarnet.models.container import File
 from iarnet.models.resources import MIB
 
 ANALYSIS = Analysis(
@@ -62,6 +63,18 @@ def test_what_can_not_be_is_refused_with_its_key(key: str, value: str, message: 
     assert message in refused.value.message
     assert refused.value.where == key
     assert hint in refused.value.hint
+
+
+def test_what_is_in_a_file_is_a_stored_secret() -> None:
+    key = File(name="key", path="/run/secrets/key")
+    analysis = Analysis(tree="t", components=(Component(name="api", kind="api", image="a", files=(key,)),))
+    changed = apply_corrections(analysis, Settings(secrets={"api.file.key": "shop/key"})).components[0]
+    assert changed.files == (key.model_copy(update={"secret": "shop/key"}),)
+    with pytest.raises(InvalidInput, match="has no file 'kex'") as unknown:
+        apply_corrections(analysis, Settings(secrets={"api.file.kex": "shop/key"}))
+    assert unknown.value.hint == "did you mean 'key'?"
+    with pytest.raises(InvalidInput, match="--secret"):
+        apply_corrections(analysis, Settings(values={"api.file.key": "in clear"}))
 
 
 def test_only_settings_can_be_secret() -> None:
