@@ -33,7 +33,7 @@ def engine_url() -> str:
     """
     url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     try:
-        client = docker.APIClient(base_url=url, version="auto")
+        client: Any = docker.APIClient(base_url=url, version="auto")
         client.inspect_image(IMAGE)
         _sweep_forgotten(client)
         client.close()

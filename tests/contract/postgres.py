@@ -29,7 +29,7 @@ def cluster() -> Iterator[str]:
         user = _owner_of(folder)
         data = str(folder / "data")
         initdb = [
-            BIN / "initdb",
+            str(BIN / "initdb"),
             "-D",
             data,
             "-U",
@@ -76,7 +76,7 @@ def empty(server: str) -> None:
 
 def _psql(server: str, *statements: str) -> None:
     commands = [word for statement in statements for word in ("-c", statement)]
-    psql = [BIN / "psql", "-qX", "-v", "ON_ERROR_STOP=1", f"{server}/postgres", *commands]
+    psql = [str(BIN / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", f"{server}/postgres", *commands]
     subprocess.run(psql, check=True, stdout=subprocess.DEVNULL)
 
 

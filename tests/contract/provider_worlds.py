@@ -16,12 +16,14 @@ from iarnet.models.provider import ProviderInfo
 from iarnet.models.resources import MIB, Resources
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import Provider
+from iarnet.providers.docker.companion import Base
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.names import Names
 from iarnet.providers.docker.provider import DockerProvider
 from iarnet.providers.docker.spec import OWNER, container
 from iarnet.providers.memory import MemoryProvider
 from tests.contract.docker_engine import IMAGE, engine_url, sweep, swept
+from tests.contract.reaches import Reach
 
 WITHIN_S = 20.0
 PORT = 8080
@@ -212,10 +214,11 @@ class MemoryWorld:
 
 
 class DockerWorld:
-    """`client` is the tests' own, beside the provider's."""
+    """`client` is the tests' own, beside the provider's, which gets to the engine by `reach`."""
 
-    def __init__(self, url: str, client: docker.APIClient, owner: str, app: str) -> None:
+    def __init__(self, url: str, client: docker.APIClient, owner: str, app: str, reach: Reach | None = None) -> None:
         self.url = url
+        self._reach = reach or Reach(lambda: Connection(url), lambda: Connection("unix:///nonexistent/docker.sock"))
         self.client = client
         self.owner = owner
         self.names = Names(owner)
@@ -226,16 +229,20 @@ class DockerWorld:
         self._tags: list[str] = []
 
     def restarted(self) -> DockerProvider:
-        return self.connected(Connection(self.url))
+        return self.connected(self._reach.there())
 
     def connected(self, connection: Connection) -> DockerProvider:
         info = ProviderInfo(id="docker-under-test", name="Docker", type="docker")
-        provider = DockerProvider(info, connection, owner=self.owner, secrets=PlainSecrets(), gateway=True)
+        # What a gateway beside an engine elsewhere is made from.
+        base = None if connection.local else Base("debian:bookworm-slim")
+        provider = DockerProvider(
+            info, connection, owner=self.owner, secrets=PlainSecrets(), gateway=True, companion=base
+        )
         self.made.append(provider)
         return provider
 
     def unreachable(self) -> Provider:
-        return self.connected(Connection("unix:///nonexistent/docker.sock"))
+        return self.connected(self._reach.nowhere())
 
     async def make_foreign(self, name: str) -> None:
         made = await self._call(
@@ -334,10 +341,10 @@ class DockerWorld:
 
 
 @asynccontextmanager
-async def docker_world() -> AsyncIterator[DockerWorld]:
+async def docker_world(reach: Reach | None = None) -> AsyncIterator[DockerWorld]:
     """Of an owner and an app of its own; afterwards nothing of it is left."""
     run, url = uuid.uuid4().hex[:8], engine_url()
     with swept(url, f"test-{run}") as client:
-        made = DockerWorld(url, client, f"test-{run}", f"t{run}")
+        made = DockerWorld(url, client, f"test-{run}", f"t{run}", reach)
         yield made
         await made.aclose()

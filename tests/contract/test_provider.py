@@ -1,7 +1,11 @@
 """What every provider promises (`iarnet/providers/base.py`), whatever runs the instances."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -21,6 +25,7 @@ from iarnet.models.provider import ProviderEvent
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
+from tests.contract.docker_engine import engine_url
 from tests.contract.provider_worlds import (
     PORT,
     WITHIN_S,
@@ -30,17 +35,46 @@ from tests.contract.provider_worlds import (
     eventually,
     spec_of,
 )
+from tests.contract.reaches import Reach, reach
+from tests.depth import DEEP
 
 HTTP = HealthCheck(type="http", port=PORT, timeout_s=WITHIN_S)
 MISSING_IMAGE = "iarnet.invalid/missing:1"
 
 
-@pytest.fixture(params=["memory", pytest.param("docker", marks=pytest.mark.docker)])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test in memory and on Docker, by all ways to it where it is marked so or the run is deep."""
+    if "world" not in metafunc.fixturenames:
+        return
+    everywhere = DEEP or metafunc.definition.get_closest_marker("elsewhere")
+    marks = [pytest.mark.docker]
+    worlds: list[Any] = ["memory", pytest.param("docker", marks=marks)]
+    if everywhere:
+        worlds += [pytest.param(way, marks=[*marks, pytest.mark.search]) for way in ("tls", "ssh")]
+    metafunc.parametrize("world", worlds, indirect=True)
+
+
+@pytest.fixture(scope="module")
+async def reaches() -> AsyncIterator[Callable[[str], Awaitable[Reach]]]:
+    """One server for each way that is asked for."""
+    opened: dict[str, Reach] = {}
+    async with AsyncExitStack() as stack:
+
+        async def by(way: str) -> Reach:
+            if way not in opened:
+                directory = Path(stack.enter_context(TemporaryDirectory(prefix="reach-")))
+                opened[way] = await stack.enter_async_context(reach(way, engine_url(), directory))
+            return opened[way]
+
+        yield by
+
+
+@pytest.fixture
+async def world(request: pytest.FixtureRequest, reaches: Callable[[str], Awaitable[Reach]]) -> AsyncIterator[World]:
     if request.param == "memory":
         yield MemoryWorld("test", "shop")
         return
-    async with docker_world() as made:
+    async with docker_world(await reaches(request.param)) as made:
         yield made
 
 
@@ -98,6 +132,7 @@ async def test_an_image_that_cannot_be_had(world: World) -> None:
     assert await world.provider.instances(world.owner) == []
 
 
+@pytest.mark.elsewhere
 async def test_a_port_that_something_else_holds(world: World) -> None:
     port = await world.hold_port()
     assert not await world.provider.host_port_free(port)
@@ -140,6 +175,7 @@ async def test_asking_for_what_is_not_there(world: World) -> None:
     await world.provider.release(world.app, 1, ("web/data",))
 
 
+@pytest.mark.elsewhere
 async def test_an_unreachable_provider_says_so_in_every_call(world: World) -> None:
     provider = world.unreachable()
     health = await provider.check()
@@ -249,6 +285,7 @@ async def test_neighbours_behind_the_gateway_are_at_the_addresses_of_the_network
     assert (await world.provider.deploy(spec_of(world, hosts={}))).id == web.id, "other hosts are no other spec"
 
 
+@pytest.mark.elsewhere
 async def test_a_gateway_can_stand_beside_it(world: World) -> None:
     await world.provider.check()
     assert world.provider.info.capabilities.gateway
@@ -367,6 +404,7 @@ async def test_readiness_comes_and_goes(world: World) -> None:
     await _until_ready(world, made.name)
 
 
+@pytest.mark.elsewhere
 async def test_events_tell_of_starts_deaths_and_removals(world: World) -> None:
     spec = spec_of(world)
     first = await world.provider.deploy(spec)
@@ -407,6 +445,7 @@ async def test_logs_keep_order_stream_and_time(world: World) -> None:
     assert len(await _all_lines(world.provider, made.name, LogQuery(since_s=3600))) == 4
 
 
+@pytest.mark.elsewhere
 async def test_logs_can_be_followed_until_the_end(world: World) -> None:
     made = await world.provider.deploy(spec_of(world))
     following = asyncio.create_task(_all_lines(world.provider, made.name, LogQuery(follow=True)))

@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -81,7 +81,10 @@ def mutual_tls(authority: Authority, directory: Path) -> ssl.SSLContext:
 
 
 class Relay:
-    """Passes connections on to the engine's socket, or to `host:port`, until it is cut."""
+    """Passes connections on to the engine's socket, or to `host:port`, until it is cut.
+
+    `sent`: bytes that have gone to the engine since it is up; with more than `limit` of them it cuts itself.
+    """
 
     def __init__(self, engine: str, context: ssl.SSLContext | None) -> None:
         self._engine = engine
@@ -89,8 +92,11 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
+        self.sent = 0
+        self.limit: int | None = None
 
     async def up(self) -> None:
+        self.sent = 0
         self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port, ssl=self._context)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -104,8 +110,13 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await self._dial()
         self._open |= {writer, back}
-        await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        await asyncio.gather(_copy(reader, back, self._count), _copy(there, writer))
         self._open -= {writer, back}
+
+    async def _count(self, size: int) -> None:
+        self.sent += size
+        if self.limit is not None and self.sent > self.limit:
+            await self.cut()
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._engine.startswith("unix://"):
@@ -114,9 +125,16 @@ class Relay:
         return await asyncio.open_connection(host, int(port))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _nothing(size: int) -> None:
+    return
+
+
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Callable[[int], Awaitable[None]] = _nothing
+) -> None:
     with suppress(OSError, ssl.SSLError):
         while data := await reader.read(1 << 16):
+            await seen(len(data))
             writer.write(data)
             await writer.drain()
     with suppress(OSError, ssl.SSLError, RuntimeError):

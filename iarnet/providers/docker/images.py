@@ -14,8 +14,9 @@ from docker.utils.json_stream import json_stream
 
 from iarnet.errors import ImageUnavailable, NotFound, ProviderError, ProviderUnavailable
 from iarnet.providers.base import ImageSource
+from iarnet.providers.docker.carry import carry
 from iarnet.providers.docker.engine import Engine, or_none
-from iarnet.providers.docker.request import request, stream
+from iarnet.providers.docker.request import stream
 from iarnet.providers.docker.stream import Stream
 
 PULL_S = 120.0
@@ -42,6 +43,8 @@ class Images:
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, image: str, source: ImageSource | None) -> None:
+        if await has(self._engine, image):
+            return
         async with self._fetching.setdefault(image, asyncio.Lock()):
             if await has(self._engine, image):
                 return
@@ -51,9 +54,7 @@ class Images:
                 await self._pull(image)
 
     async def _load(self, image: str, source: ImageSource) -> None:
-        loop = asyncio.get_running_loop()
-        chunks = source.export(image)
-        await self._engine.ask(lambda c: _load(c, _blocking(chunks, loop)))
+        await carry(self._engine, image, source)
         if not await has(self._engine, image):
             raise ImageUnavailable(
                 f"{image} is not in the archive that was loaded",
@@ -122,17 +123,3 @@ def _pull(client: docker.APIClient, image: str) -> Stream[Any]:
 
 def _progress(response: requests.Response) -> Iterator[Any]:
     return json_stream(response.iter_content(None))
-
-
-def _load(client: docker.APIClient, chunks: Iterator[bytes]) -> None:
-    request(client, "POST", "/images/load", data=chunks, params={"quiet": 1})
-
-
-def _blocking(chunks: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
-    """For a thread that must not be the loop's."""
-
-    async def following() -> bytes | None:
-        return await anext(chunks, None)
-
-    while (chunk := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-        yield chunk

@@ -1,5 +1,6 @@
 """Host ports of an engine: which are free, and who holds the others."""
 
+import asyncio
 import socket
 from typing import Any
 
@@ -7,6 +8,8 @@ from iarnet.providers.docker.engine import Engine
 from iarnet.providers.docker.spec import APP, COMPONENT
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+# A firewall may just not answer.
+_CONNECT_S = 0.5
 
 
 class Ports:
@@ -15,10 +18,12 @@ class Ports:
         self._address = publish_address
 
     async def free(self, port: int, protocol: str) -> bool:
-        """On a remote engine as far as its containers go: its other listeners can't be seen from here."""
+        """On a remote engine besides its containers only what lets us connect is seen; a start finds out the rest."""
         if await self._publishing(port, protocol):
             return False
-        return not self._engine.connection.local or _can_bind(self._address, port, protocol)
+        if self._engine.connection.local:
+            return _can_bind(self._address, port, protocol)
+        return protocol != "tcp" or not await _answers(self._engine.connection.host, port)
 
     async def holder(self, ports: list[int]) -> str:
         for port in ports:
@@ -40,6 +45,16 @@ def _can_bind(address: str, port: int, protocol: str) -> bool:
             attempt.bind((address, port))
         except OSError:
             return False
+    return True
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
     return True
 
 

@@ -104,6 +104,24 @@ async def test_finishing_again_changes_nothing_even_after_a_newer_one_began(stor
     assert await store.facts.deployment(deployment.id) == finished
 
 
+async def test_an_app_ends_with_its_deletion_and_a_new_one_of_its_name_does_not(store: SqlStore) -> None:
+    await store.facts.begin(begin(git=GIT))
+    deletion = await store.facts.begin(begin(cause="delete"))
+    await store.facts.finish(deletion.id, "succeeded", progress(), None)
+    with pytest.raises(NotFound):
+        await store.apps.get("shop")
+    again = await store.apps.create("shop", GIT)
+    await store.facts.finish(deletion.id, "succeeded", progress(), None)
+    assert await store.apps.get("shop") == again
+
+
+async def test_an_app_outlives_a_deletion_that_fails(store: SqlStore) -> None:
+    await store.facts.begin(begin(git=GIT))
+    deletion = await store.facts.begin(begin(cause="delete"))
+    await store.facts.finish(deletion.id, "failed", progress(status="failed"), FAILURE)
+    assert (await store.apps.get("shop")).name == "shop"
+
+
 async def test_deployments_are_listed_newest_first(store: SqlStore) -> None:
     await store.facts.begin(begin(git=GIT))
     for _ in range(3):
