@@ -1,4 +1,4 @@
-"""A node that has the `memory` provider instead of an engine."""
+"""A node, or the worker of several processes, that has the `memory` provider instead of an engine."""
 
 import asyncio
 import os
@@ -8,24 +8,36 @@ from pathlib import Path
 from chaos.memory import Elsewhere
 from iarnet import logs
 from iarnet.config import Settings, load_settings
-from workers import data_directory, mode
+from workers import data_directory, mode, roles
 from workers.node import running
+from workers.roles import Role
 
 WORLD = "IARNET_TEST_WORLD"
 """Where the provider is: a socket."""
+READY = "This process is up."
 
 
-def up() -> None:
-    """Until SIGTERM."""
+def up(role: Role = "node") -> None:
+    """Until SIGTERM. It says that it is `READY` in its log."""
     environ = dict(os.environ)
-    settings = mode.settled(load_settings(None, environ, {}, cwd=Path.cwd()).settings, environ)
+    settings = roles.settled(mode.settled(load_settings(None, environ, {}, cwd=Path.cwd()).settings, environ), role)
     logs.configure(settings.logging)
     with data_directory.held(settings.data_dir):
-        asyncio.run(_until_told(settings, Path(environ[WORLD])))
+        asyncio.run(_until_told(settings, role, Path(environ[WORLD])))
 
 
-async def _until_told(settings: Settings, world: Path) -> None:
+def api() -> None:
+    up("api")
+
+
+def worker() -> None:
+    up("worker")
+
+
+async def _until_told(settings: Settings, role: Role, world: Path) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    async with running(settings, beside=[Elsewhere(world, settings.node_name)]):
+    beside = [] if role == "api" else [Elsewhere(world, settings.node_name)]
+    async with running(settings, role, beside):
+        print(READY, flush=True)
         await told.wait()

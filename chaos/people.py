@@ -13,7 +13,7 @@ from tests.e2e.harness import NodeProcess
 
 COMPONENTS = ("front", "back")
 WITHIN_S = 180.0
-"""A change that was accepted and has not ended by then counts as lost."""
+"""A change that was accepted and has not ended by then counts as lost; so long is asked without an answer."""
 _AGAIN_S = 0.1
 # To ask ten times a second would take a quarter of a core from what is waited for.
 _LOOK_S = 0.4
@@ -53,14 +53,19 @@ class Wanted:
 
 
 class Person(threading.Thread):
-    """Does one thing after the other with an app, until told to stop: what was begun then is waited for."""
+    """Does one thing after the other with an app, until told to stop: what was begun then is waited for.
 
-    def __init__(self, node: NodeProcess, url: str, app: str, random: Random) -> None:
+    What it was promised it adds to `promises`, and what made it give up to `problems`.
+    """
+
+    def __init__(
+        self, node: NodeProcess, url: str, app: str, random: Random, promises: list[Promise], problems: list[str]
+    ) -> None:
         super().__init__(name=app)
         self.app = app
         self.wanted = Wanted()
-        self.promises: list[Promise] = []
-        self.problem: Exception | None = None
+        self.promises = promises
+        self.problems = problems
         self.told = threading.Event()
         self._node = node
         self._url = url
@@ -71,7 +76,7 @@ class Person(threading.Thread):
             while not self.told.is_set():
                 self._do(self._choice())
         except Exception as error:
-            self.problem = error
+            self.problems.append(f"{self.app}: {error!r}")
 
     def _choice(self) -> str:
         if not self.wanted.exists:
@@ -109,7 +114,8 @@ class Person(threading.Thread):
     def _ask(self, method: str, path: str, body: Any = None, cause: str = "") -> str:
         """The run. Without an answer it is asked again, unless what then runs already is what was asked for."""
         unanswered = False
-        while True:
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
             answer = self._answer(method, path, body)
             if answer is None or answer.status_code >= 500:
                 unanswered = True
@@ -123,6 +129,7 @@ class Person(threading.Thread):
             else:
                 assert answer.is_success, f"{method} {path}: {answer.text}"
                 return str(answer.json()["run_id"])
+        raise AssertionError(f"{method} {path}: not taken within {WITHIN_S:g} s")
 
     def _end(self, run_id: str) -> dict[str, Any]:
         """The deployment, once it has ended; nothing when that takes too long."""

@@ -1,13 +1,12 @@
 """Random kills while deployments run, and what is left of what was promised."""
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from threading import Event
 
-from chaos.kills import KILLS, WEIGHTS
 from chaos.people import Person, Promise
 from chaos.worlds import DESCRIBED, World
 from tests.e2e.repository import repository
@@ -31,18 +30,24 @@ class Kill:
 
 @dataclass
 class Outcome:
-    """`lost`, `failed`: changes that were accepted and never ended, or ended otherwise than well. `duplicates`,
-    `orphans`, `wrong`: what was still not as it should be 30 s after the last kill."""
+    """What is known so far. `lost`, `failed`: changes that were accepted and never ended, or ended otherwise than
+    well. `duplicates`, `orphans`, `wrong`: what was still not as it should be 30 s after the last kill."""
 
     world: str
     seed: int
+    asked: int
     kills: list[Kill] = field(default_factory=list)
     promises: list[Promise] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    settled_s: float = 0.0
+    settled_s: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """As many kills as were asked for."""
+        return len(self.kills) == self.asked
 
     @property
     def lost(self) -> list[Promise]:
@@ -61,36 +66,44 @@ class Outcome:
         return [kill.back_after_s for kill in self.kills if kill.what == what]
 
 
-def storm(world: World, *, kills: int, apps: int, seed: int) -> Outcome:
-    """While `apps` people change an application each, that many kills; then all is let come to its end."""
-    random = Random(seed)
+def storm(world: World, outcome: Outcome, *, apps: int, ended: Event | None = None) -> None:
+    """While `apps` people change an application each, so many kills as the outcome asks for, or until `ended`; then
+    all is let come to its end. What happens is told to the outcome at once."""
+    random = Random(outcome.seed)
     source = repository(world.node.directory / "source", **{"iarnet.yaml": DESCRIBED})
-    people = [Person(world.node, source.url, f"app{n}", Random(random.random())) for n in range(apps)]
-    outcome = Outcome(world.name, seed)
+    told = (outcome.promises, outcome.problems)
+    people = [Person(world.node, source.url, f"app{n}", Random(random.random()), *told) for n in range(apps)]
     for person in people:
         person.start()
     try:
-        for _ in range(kills):
-            time.sleep(random.uniform(*world.pause_s))
-            what = random.choices(list(KILLS), WEIGHTS)[0]
-            outcome.kills.append(Kill(what, KILLS[what](world.node)))
+        _strike(world, outcome, random, ended or Event())
+    except AssertionError as error:
+        outcome.problems.append(str(error))
     finally:
         for person in people:
             person.told.set()
         for person in people:
             person.join()
-    outcome.promises = [promise for person in people for promise in person.promises]
-    outcome.problems = [f"{person.app}: {person.problem!r}" for person in people if person.problem]
-    _settle(world, people, outcome)
-    return outcome
+    if world.node.answers:
+        _settle(world, people, outcome)
+    else:
+        outcome.problems.append("the node does not answer in the end")
+
+
+def _strike(world: World, outcome: Outcome, random: Random, ended: Event) -> None:
+    for _ in range(outcome.asked):
+        if ended.wait(random.uniform(*world.pause_s)):
+            return
+        [blow] = random.choices(world.blows, [each.weight for each in world.blows])
+        outcome.kills.append(Kill(blow.name, blow.strike(random)))
 
 
 def _settle(world: World, people: Sequence[Person], outcome: Outcome) -> None:
     began = time.monotonic()
     while True:
         _look(world, people, outcome)
-        outcome.settled_s = time.monotonic() - began
-        if not (outcome.duplicates or outcome.orphans or outcome.wrong) or outcome.settled_s > _SETTLED_S:
+        outcome.settled_s = took_s = time.monotonic() - began
+        if not (outcome.duplicates or outcome.orphans or outcome.wrong) or took_s > _SETTLED_S:
             return
         time.sleep(0.2)
 
@@ -124,10 +137,9 @@ def _twice(names: Iterable[object]) -> list[str]:
 def _rows(world: World, running: set[str], existing: set[str], instances: set[str]) -> list[str]:
     """What the store knows of apps that do not run, and of instances that are not there."""
     found = []
-    with sqlite3.connect(f"file:{world.node.data / 'iarnet.db'}?mode=ro", uri=True) as store:
-        for table, (column, of_instance) in _ROWS.items():
-            for app, name in store.execute(f"SELECT app, {column} FROM {table}"):
-                kept = existing if table == "ports" else running
-                if app not in kept or (of_instance and name not in instances):
-                    found.append(f"{table}: {name} of {app}")
+    for table, (column, of_instance) in _ROWS.items():
+        for app, name in world.rows(f"SELECT app, {column} FROM {table}"):
+            kept = existing if table == "ports" else running
+            if app not in kept or (of_instance and name not in instances):
+                found.append(f"{table}: {name} of {app}")
     return found

@@ -1,20 +1,25 @@
 """Where applications run, as it looks from outside of the node."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import docker
 
-from chaos import memory
+from chaos import kills, memory
+from chaos.kills import Blow
 from chaos.node import WORLD, up
 from iarnet.providers.docker.spec import APP, COMPONENT, NAME, OWNER
 from iarnet.providers.memory import MemoryProvider
 from tests.contract.docker_engine import IMAGE, engine_url, swept
 from tests.e2e.forked import ForkedNode
 from tests.e2e.harness import NodeProcess
+
+BACK_S = 120.0
+"""What was away for a while is used again by then."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,11 @@ class Found:
 
 
 class World(Protocol):
-    """`pause_s`: from when everything answers to the next kill, at least and at most."""
+    """`pause_s`: from when everything answers to the next blow, at least and at most."""
 
     name: str
     node: NodeProcess
+    blows: Sequence[Blow]
     pause_s: tuple[float, float]
 
     def found(self) -> list[Found]: ...
@@ -42,13 +48,26 @@ class World(Protocol):
         """App and name of everything else that was made for one, such as networks."""
         ...
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Of the store."""
+        ...
+
+
+class WithSqlite:
+    node: NodeProcess
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(f"file:{self.node.data / 'iarnet.db'}?mode=ro", uri=True) as store:
+            return store.execute(query).fetchall()
+
 
 @dataclass
-class MemoryWorld:
+class MemoryWorld(WithSqlite):
     node: NodeProcess
     provider: MemoryProvider
+    blows: Sequence[Blow]
     name: str = "memory"
-    pause_s: tuple[float, float] = (0.1, 1.2)
+    pause_s: tuple[float, float] = (0.1, 0.8)
 
     def found(self) -> list[Found]:
         return [
@@ -69,11 +88,12 @@ class MemoryWorld:
 
 
 @dataclass
-class DockerWorld:
+class DockerWorld(WithSqlite):
     node: NodeProcess
     engine: docker.APIClient
+    blows: Sequence[Blow]
     name: str = "Docker"
-    pause_s: tuple[float, float] = (0.3, 4.0)
+    pause_s: tuple[float, float] = (0.2, 2.0)
 
     def found(self) -> list[Found]:
         listed = self.engine.containers(all=True, filters={"label": [f"{OWNER}={self.node.owner}", NAME]})
@@ -101,7 +121,7 @@ def in_memory(folder: Path) -> Iterator[MemoryWorld]:
     with memory.world(socket) as provider:
         try:
             made.up()
-            yield MemoryWorld(made, provider)
+            yield MemoryWorld(made, provider, kills.of_node(made))
         finally:
             made.end()
 
@@ -113,12 +133,17 @@ def on_docker(folder: Path) -> Iterator[DockerWorld]:
     with swept(url, made.name) as engine:
         try:
             made.up()
-            yield DockerWorld(made, engine)
+            yield DockerWorld(made, engine, kills.of_node(made))
         finally:
             made.end()
 
 
-WORLDS: dict[str, Callable[[Path], AbstractContextManager[World]]] = {"memory": in_memory, "Docker": on_docker}
+def reaches(made: NodeProcess, provider: str) -> bool:
+    """Whether the node gets an answer of it now."""
+    tested = made.api("POST", f"/api/v1/providers/{provider}/test")
+    return bool(tested.is_success and tested.json()["reachable"])
+
+
 DESCRIBED = f"""components:
   front:
     image: {IMAGE}
