@@ -59,7 +59,7 @@ class Deploying:
                 instance = await provider.deploy(spec)
                 await self._store.instances.record(instance)
                 faults.reached("instance.recorded")
-                return await self._settled(effect, provider, spec)
+                return await self._settled(effect, provider, spec, instance)
             except IarnetError as error:
                 error.component = error.component or spec.component
                 error.log = error.log or await _last_lines(provider, spec.name)
@@ -122,11 +122,14 @@ class Deploying:
                 hint="follow the newer change",
             )
 
-    async def _settled(self, effect: Effect, provider: Provider, spec: InstanceSpec) -> Instance:
+    async def _settled(
+        self, effect: Effect, provider: Provider, spec: InstanceSpec, recorded: Instance | None = None
+    ) -> Instance:
         """Users come once it is healthy; what has only been started gets them with its `ready` operation."""
-        instance = await wait_until(provider, spec, effect.operation.until)
+        instance = await wait_until(provider, spec, effect.operation.until, recorded)
         faults.reached("instance.ready")
-        await self._store.instances.record(instance)
+        if instance != recorded:
+            await self._store.instances.record(instance)
         if effect.operation.until == "healthy":
             await self._gateways.get(provider.info.id).admit(instance)
         return instance

@@ -8,11 +8,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from iarnet import faults
-from iarnet.errors import IarnetError, error_from
+from iarnet.errors import IarnetError, StoreUnavailable, error_from
 from iarnet.models.change import Failure
 from iarnet.secrets.base import Secrets
 
 _PATIENCE = 6
+# A minute: so long may it take until a database is on another host, or somebody has made room on a disk.
+_STORE_PATIENCE = 12
 _SURPRISES = 3
 
 
@@ -22,7 +24,8 @@ def application_error(error: IarnetError, count: int = 1) -> ApplicationError:
     `count`: of the activity's errors. The bound is here and not in the retry policy, which also counts the attempts
     that a killed node has cost.
     """
-    final = not error.retryable or count >= _PATIENCE
+    patience = _STORE_PATIENCE if isinstance(error, StoreUnavailable) else _PATIENCE
+    final = not error.retryable or count >= patience
     message = _told(error.message, error.hint)
     return ApplicationError(message, error.details(), type=error.code, non_retryable=final)
 

@@ -9,9 +9,13 @@ from temporalio import activity
 
 @asynccontextmanager
 async def heartbeating(*details: object, every_s: float = 1.0) -> AsyncIterator[None]:
-    """Heartbeats until the block ends: cancellation reaches an activity only through its heartbeats."""
+    """Heartbeats until the block ends: cancellation reaches an activity only through its heartbeats.
+
+    The first one comes after a pause: what is done by then needs none, and none could have told it anything.
+    """
 
     async def beat() -> None:
+        await asyncio.sleep(every_s / 2)
         while True:
             activity.heartbeat(*details)
             await asyncio.sleep(every_s)

@@ -65,7 +65,9 @@ def undoing(options: Options) -> Options:
 # How often the node may be killed under one activity; errors have a bound of their own (`activities.failures`).
 _CRASHES = 30
 
-RECORD = _options(10, 8, heartbeat=False)
+LOOK = _options(10, 8, heartbeat=False)
+# With a deadline instead of a number of attempts, too: a change whose end nobody has written down would run for ever.
+RECORD: Options = {**_options(10, 0, heartbeat=False), "schedule_to_close_timeout": timedelta(hours=1)}
 SOURCE = _options(600, _CRASHES)
 ANALYZE = _options(120, _CRASHES)
 PREPARE = _options(60, _CRASHES)
@@ -84,12 +86,17 @@ FOLLOW = _options(10 * 365 * 86400, 0, absent_s=None, pause_s=0.5)
 
 class LocalOptions(TypedDict, total=False):
     start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
     retry_policy: RetryPolicy
 
 
+# A change that was accepted begins, also when the store is away for some minutes.
 LOCAL: LocalOptions = {
     "start_to_close_timeout": timedelta(seconds=10),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=8),
+    "schedule_to_close_timeout": timedelta(minutes=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5), maximum_attempts=0
+    ),
 }
 
 

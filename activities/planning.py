@@ -116,7 +116,8 @@ class Planning:
         if prepare.kind != "delete" or prepare.request.keep_data:
             return ()
         revisions = await self._store.facts.revisions(prepare.request.app)
-        return tuple(sorted({f"{c.name}/{v.name}" for r in revisions for c in r.components for v in c.volumes}))
+        held = ((v.of or c.name, v.name) for r in revisions for c in r.components for v in c.volumes)
+        return tuple(sorted({f"{component}/{volume}" for component, volume in held}))
 
     async def _towards(self, prepare: Prepare, scene: Scene) -> Plan:
         target = await self._revising.target(prepare)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from iarnet.errors import InstanceExited, NotReady
+from iarnet.errors import InstanceExited, NotFound, NotReady
 from iarnet.models.component import HealthCheck
 from iarnet.models.edge import Condition
 from iarnet.models.instance import Instance, InstanceSpec, ProbeResult
@@ -16,8 +16,10 @@ _JOB_LIMIT_S = 1500.0
 _STEADY_S = 1.0
 
 
-async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) -> Instance:
-    """The instance, once it meets `goal`. Raises `InstanceExited`, `NotReady`.
+async def wait_until(
+    provider: Provider, spec: InstanceSpec, goal: Condition, started: Instance | None = None
+) -> Instance:
+    """The instance, once it meets `goal`; `started` is what is known of it. Raises `InstanceExited`, `NotReady`.
 
     Probes densely at first and ever less often, so that a quick start is noticed at once and a slow one costs little.
     What has no health check is healthy when it has run for a second.
@@ -27,8 +29,11 @@ async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) ->
     pause = _FIRST_S
     last = ProbeResult(ready=False, detail="never probed")
     running_since = 0.0
+    instance = started
     while True:
-        instance = await provider.inspect(spec.name)
+        # What a probe has seen running still is what it was.
+        if instance is None or goal == "completed" or instance.state != "running" or not last.running:
+            instance = await provider.inspect(spec.name)
         if instance is None:
             raise InstanceExited(
                 f"{spec.component} disappeared while it was starting.", component=spec.component, hint=_retry(spec)
@@ -39,13 +44,20 @@ async def wait_until(provider: Provider, spec: InstanceSpec, goal: Condition) ->
             return instance
         if goal == "healthy" and instance.state == "running":
             running_since = running_since or time.monotonic()
-            last = await provider.probe(spec.name, check)
+            last = await _probed(provider, spec.name, check)
             if last.ready and (check.type != "none" or time.monotonic() - running_since > _STEADY_S):
                 return instance
         if time.monotonic() > deadline:
             raise _late(spec, check, goal, last)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_S, pause * 1.3)
+
+
+async def _probed(provider: Provider, name: str, check: HealthCheck) -> ProbeResult:
+    try:
+        return await provider.probe(name, check)
+    except NotFound:
+        return ProbeResult(ready=False, running=False, detail="it is gone")
 
 
 def _retry(spec: InstanceSpec) -> str:

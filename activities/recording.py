@@ -7,11 +7,12 @@ from temporalio import activity
 from activities.placing import Carrier
 from iarnet import faults
 from iarnet.models.app import AppStatus, Event
-from iarnet.models.change import Begin, ChangeResult, Deployment
+from iarnet.models.change import AnalyzeRequest, Begin, ChangeResult, Deployment
 from iarnet.models.instance import Instance
 from iarnet.models.traffic import Service
 from iarnet.models.work import Outcome
 from iarnet.store.base import Clock, Store
+from iarnet.tracing import trace_id
 
 
 class Recording:
@@ -39,22 +40,31 @@ class Recording:
     async def begin_change(self, begin: Begin) -> Deployment:
         """Raise the app's epoch and record the deployment; the same run gets the same one again."""
         node = await self._carrier(begin.app)
-        deployment = await self._store.facts.begin(begin.model_copy(update={"node": node}))
+        deployment = await self._store.facts.begin(begin.model_copy(update={"node": node, "trace": trace_id()}))
         faults.reached("deployment.begun")
         await self._tell(deployment, "change.begun", f"{begin.cause}: deployment {deployment.id} began")
         return deployment
 
     @activity.defn
+    async def analysed_commit(self, request: AnalyzeRequest) -> str:
+        """The commit, or without one the newest, if it is known what is in it; else nothing."""
+        source = await self._store.facts.source(request.app, request.commit)
+        analysis = await self._store.facts.analysis(request.app, source.part) if source else None
+        return source.commit if source and analysis else ""
+
+    @activity.defn
     async def finish_change(self, outcome: Outcome) -> ChangeResult:
         """Record how it ended, what runs now, and who may forget what."""
         deployment = outcome.deployment
-        facts = self._store.facts
-        await facts.finish(deployment.id, outcome.status, outcome.progress, outcome.failure)
+        domains = await self._store.domains.list(deployment.app)
+        await self._store.facts.finish(deployment.id, outcome.status, outcome.progress, outcome.failure)
         faults.reached("deployment.finished")
         running = await self._store.instances.list(app=deployment.app)
         await self._give_back(outcome, running)
         if outcome.kind == "delete" and outcome.status == "succeeded":
-            await self._forget(deployment.app)
+            faults.reached("app.deleted")
+            for domain in domains:
+                await self._unnamed(domain.host)
         else:
             await self._settle(outcome, running)
         why = f": {outcome.failure.message}" if outcome.failure else ""
@@ -70,15 +80,6 @@ class Recording:
             duration_s=outcome.duration_s,
             notes=outcome.notes,
         )
-
-    async def _forget(self, app: str) -> None:
-        await self._store.ledger.release_ports(app)
-        faults.reached("ports.released")
-        domains = await self._store.domains.list(app)
-        await self._store.apps.delete(app)
-        faults.reached("app.deleted")
-        for domain in domains:
-            await self._unnamed(domain.host)
 
     async def _give_back(self, outcome: Outcome, running: list[Instance]) -> None:
         """What was reserved for this change and never used, or by what is gone. An app that ran once keeps its ports,
@@ -112,7 +113,9 @@ class Recording:
         return {component: f"http://{self._host}:{port}" for component, port in (*direct, *served) if port}
 
     async def _tell(self, deployment: Deployment, kind: str, message: str) -> None:
-        await self._store.facts.add_event(Event(time=self._clock(), app=deployment.app, kind=kind, message=message))
+        data = {"trace": deployment.trace} if deployment.trace else {}
+        event = Event(time=self._clock(), app=deployment.app, kind=kind, message=message, data=data)
+        await self._store.facts.add_event(event)
 
 
 def _status(outcome: Outcome, running: list[Instance]) -> AppStatus:

@@ -1,7 +1,7 @@
 """What the watches do: follow a provider, mend an instance, start a change."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -19,7 +19,7 @@ from iarnet.gateway.base import Gateways
 from iarnet.models.app import Event
 from iarnet.models.change import ChangeRequest
 from iarnet.models.instance import Instance, InstanceSpec
-from iarnet.models.work import Attach, Batch, HealthWatchState, Mend, Mended
+from iarnet.models.work import Attach, Batch, HealthWatchState, Hold, Mend, Mended
 from iarnet.providers.base import Provider, Providers
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Clock, Store
@@ -170,8 +170,9 @@ class Watching:
         return description.status == WorkflowExecutionStatus.RUNNING
 
     @activity.defn
-    async def ensure_watch(self, app: str) -> None:
-        """`watch.{app}` runs."""
+    async def ensure_watch(self, app: str, hold: Hold | None = None) -> None:
+        """`watch.{app}` runs, and has heard of the `hold`."""
+        told: dict[str, Any] = {"start_signal": "hold", "start_signal_args": [hold]} if hold else {}
         await self._client.start_workflow(
             "HealthWatch",
             HealthWatchState(app=app),
@@ -180,6 +181,7 @@ class Watching:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=f"keeps {app} running",
+            **told,
         )
 
     @activity.defn

@@ -13,12 +13,16 @@ from pathlib import Path
 from bench.apps import apps
 from bench.changes import changes
 from bench.deploying import deploying
+from bench.durable import durable
 from bench.failures import envoy_killed, instance_killed, node_killed
 from bench.idle import idle
+from bench.many import many
 from bench.options import Options
 from bench.programs import LoadProgram, load_program
+from bench.reimporting import reimporting
 from bench.replacing import replacing
 from bench.report import Figure, table
+from bench.restarting import restarting
 from bench.resuming import resuming
 from bench.throughput import throughput
 
@@ -35,6 +39,10 @@ ROWS: dict[str, Row] = {
     "replacing": replacing,
     "resuming": resuming,
     "deploying": deploying,
+    "durable": durable,
+    "many": many,
+    "reimporting": reimporting,
+    "restarting": restarting,
 }
 
 

@@ -35,6 +35,7 @@ class HangDetector:
         self._failures: dict[Life, int] = {}
         self._next: dict[Life, float] = {}
         self._silent: set[Life] = set()
+        self._checks: dict[Life, HealthCheck | None] = {}
 
     async def run(self, publish: Publish) -> None:
         while True:
@@ -42,6 +43,7 @@ class HangDetector:
             running = {_life(i): i for i in instances if i.state == "running"}
             self._failures = {life: n for life, n in self._failures.items() if life in running}
             self._next = {life: t for life, t in self._next.items() if life in running}
+            self._checks = {life: check for life, check in self._checks.items() if life in running}
             seen = await self._seen()
             due = [
                 instance
@@ -64,8 +66,7 @@ class HangDetector:
             return {}
 
     async def _look(self, instance: Instance, publish: Publish) -> None:
-        spec = await self._store.instances.spec(instance.name)
-        check = spec.health if spec else None
+        check = await self._check(instance)
         if check is None or check.type == "none":
             return
         life = _life(instance)
@@ -76,6 +77,16 @@ class HangDetector:
             self._failures[life] = self._failures.get(life, 0) + 1
             if self._failures[life] == check.retries:
                 await self._publish(instance, publish)
+
+    async def _check(self, instance: Instance) -> HealthCheck | None:
+        """Read once in its life: an instance of this name has no other."""
+        life = _life(instance)
+        if life not in self._checks:
+            spec = await self._store.instances.spec(instance.name)
+            if spec is None:
+                return None
+            self._checks[life] = spec.health
+        return self._checks[life]
 
     async def _publish(self, instance: Instance, publish: Publish) -> None:
         await publish(ProviderEvent(provider_id=self._provider.info.id, kind="unhealthy", instance=instance))

@@ -6,7 +6,7 @@ It is a service of the process, not a workflow: what it sees costs history only 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -25,6 +25,8 @@ _CAPACITY_S = 10.0
 _RECONNECT_S = 2.0
 _GRACE_S = 15.0
 _KEPT = 1000
+# Events in a signal: a tenth of what one may carry.
+_TOGETHER = 200
 _HAS_RUN = ("running", "exited", "lost", "removed")
 
 log = structlog.get_logger()
@@ -87,13 +89,13 @@ class ProviderMonitor:
         await self._seen(health)
 
     async def follow(self, cursor: int) -> AsyncIterator[Batch]:
-        """Batches after `cursor`, and then as they come."""
+        """Batches after `cursor`, and then as they come: what has piled up while the last was told as one."""
         while True:
             async with self._news:
                 while not (fresh := [batch for batch in self._batches if batch.cursor > cursor]):
                     await self._news.wait()
             cursor = fresh[-1].cursor
-            for batch in fresh:
+            for batch in joined(fresh):
                 yield batch
 
     async def _watch(self) -> None:
@@ -174,8 +176,7 @@ class ProviderMonitor:
 
     async def _record(self, instance: Instance) -> None:
         """A row that a change has removed meanwhile stays removed."""
-        if await self._store.instances.spec(instance.name):
-            await self._store.instances.record(instance)
+        await self._store.instances.record(instance)
 
     async def _found(self, event: ProviderEvent) -> None:
         await self._redirect(event)
@@ -201,3 +202,16 @@ class ProviderMonitor:
                 Batch(provider_id=self.provider.info.id, cursor=self._cursor, events=events, status=told)
             )
             self._news.notify_all()
+
+
+def joined(batches: Sequence[Batch]) -> list[Batch]:
+    """The same news in fewer batches. Each costs a signal and two tasks of workflows. What becomes of the provider
+    itself stays in its place among them."""
+    made: list[Batch] = []
+    for batch in batches:
+        before = made[-1] if made else None
+        if before and not (before.status or batch.status) and len(before.events) < _TOGETHER:
+            made[-1] = batch.model_copy(update={"events": before.events + batch.events})
+        else:
+            made.append(batch)
+    return made

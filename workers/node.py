@@ -11,11 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
 
 import structlog
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 
 from activities.analyzing import Analyzing
 from activities.building import Building
@@ -104,7 +105,8 @@ async def running(settings: Settings, role: Role = "node", beside: Sequence[Prov
     identity = f"{settings.node_name}@{os.getpid()}"
     async with AsyncExitStack() as stack:
         adapters = await _adapters(stack, settings)
-        connected = await stack.enter_async_context(temporal.connection(settings, identity))
+        interceptors = await _traces(stack, settings)
+        connected = await stack.enter_async_context(temporal.connection(settings, identity, interceptors))
         attachments = _attachments(settings, adapters, connected.client, role)
         if role == "api":
             reading = keep(adapters.providers, adapters.store, attachments.docker_urls)
@@ -121,6 +123,16 @@ async def running(settings: Settings, role: Role = "node", beside: Sequence[Prov
         log.info("ready", role=role, url=url, temporal_ui=connected.ui, node=settings.node_name)
         yield Node(url, connected.ui, token)
         log.info("stopping")
+
+
+async def _traces(stack: AsyncExitStack, settings: Settings) -> Sequence[Interceptor]:
+    if not settings.telemetry.endpoint:
+        return []
+    telemetry = await asyncio.to_thread(import_module, "workers.telemetry")
+    made: Sequence[Interceptor] = await stack.enter_async_context(
+        telemetry.tracing_to(settings.telemetry.endpoint, settings.node_name)
+    )
+    return made
 
 
 async def _work(
@@ -293,6 +305,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
     return Activities(
         anywhere=[
             recording.begin_change,
+            recording.analysed_commit,
             recording.finish_change,
             placing.this_node,
             watching.targets,

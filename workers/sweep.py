@@ -1,5 +1,6 @@
 """What should run and does not: asked once, when a node starts."""
 
+import asyncio
 from contextlib import suppress
 
 import structlog
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 _RUNS = ("running", "degraded", "failed")
 _CHANGES = ("deploying", "stopping", "deleting")
+# A thousand applications one after the other would keep a node from being ready for seconds.
+_AT_ONCE = 32
 
 
 async def watch_provider(client: Client, info: ProviderInfo) -> None:
@@ -40,14 +43,13 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
 async def sweep(client: Client, store: Store, watching: Watching) -> None:
     """Watches of what runs and of certificates, a change with cause `recover` for an app whose change is gone, and
     the import of an app whose creator died before it could start it."""
-    for app in await store.apps.list():
-        if app.status == "idle" and await store.facts.source(app.name) is None:
-            await _import(client, app)
-        if app.status in _RUNS and app.revision:
-            await watching.ensure_watch(app.name)
-        if app.status in _CHANGES and not await is_open(client, f"change.{app.name}"):
-            log.warning("a change has disappeared", app=app.name, status=app.status)
-            await watching.start_change(ChangeRequest(app=app.name, cause="recover", fetch=False))
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def looked_after(app: App) -> None:
+        async with turns:
+            await _look_after(app, client, store, watching)
+
+    await asyncio.gather(*map(looked_after, await store.apps.list()))
     domains = await store.domains.list()
     for domain in domains:
         if domain.certificate != "none":
@@ -56,6 +58,16 @@ async def sweep(client: Client, store: Store, watching: Watching) -> None:
     kept = {name.split("/")[1] for name in await store.secrets.names("tls/")}
     for host in kept - {domain.host for domain in domains}:
         await watch_certificate(client, host, changed=True)
+
+
+async def _look_after(app: App, client: Client, store: Store, watching: Watching) -> None:
+    if app.status == "idle" and await store.facts.source(app.name) is None:
+        await _import(client, app)
+    if app.status in _RUNS and app.revision:
+        await watching.ensure_watch(app.name)
+    if app.status in _CHANGES and not await is_open(client, f"change.{app.name}"):
+        log.warning("a change has disappeared", app=app.name, status=app.status)
+        await watching.start_change(ChangeRequest(app=app.name, cause="recover", fetch=False))
 
 
 async def _import(client: Client, app: App) -> None:

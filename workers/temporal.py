@@ -1,7 +1,7 @@
 """The Temporal that a node uses: its own, or one that is there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     RegisterNamespaceRequest,
     UpdateNamespaceRequest,
 )
-from temporalio.client import Client, TLSConfig
+from temporalio.client import Client, Interceptor, TLSConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from iarnet.config import Settings
@@ -40,13 +40,15 @@ class Connection:
 
 
 @asynccontextmanager
-async def connection(settings: Settings, identity: str) -> AsyncIterator[Connection]:
+async def connection(
+    settings: Settings, identity: str, interceptors: Sequence[Interceptor] = ()
+) -> AsyncIterator[Connection]:
     """Connected, with the namespace and the search attributes in place. Our own server ends with the block.
 
     Raises `Missing` when it can't be reached, or lacks something that this node may not add.
     """
     if settings.temporal.address:
-        yield await _ready(settings.temporal, settings.temporal.address, identity, ui="")
+        yield await _ready(settings.temporal, settings.temporal.address, identity, interceptors, ui="")
         return
     directory = settings.data_dir / "temporal"
     launch = partial(
@@ -60,14 +62,16 @@ async def connection(settings: Settings, identity: str) -> AsyncIterator[Connect
     server = await launch(port=settings.temporal.port, ui_port=settings.temporal.ui_port)
     keeper = asyncio.create_task(temporal_server.keep(server, launch))
     try:
-        yield await _ready(settings.temporal, server.address, identity, server.ui)
+        yield await _ready(settings.temporal, server.address, identity, interceptors, server.ui)
     finally:
         keeper.cancel()
         await asyncio.wait([keeper])
         await temporal_server.stop(directory)
 
 
-async def _ready(temporal: Temporal, address: str, identity: str, ui: str) -> Connection:
+async def _ready(
+    temporal: Temporal, address: str, identity: str, interceptors: Sequence[Interceptor], ui: str
+) -> Connection:
     try:
         async with asyncio.timeout(_ANSWER_S):
             client = await Client.connect(
@@ -75,6 +79,7 @@ async def _ready(temporal: Temporal, address: str, identity: str, ui: str) -> Co
                 namespace=temporal.namespace,
                 identity=identity,
                 data_converter=CONVERTER,
+                interceptors=interceptors,
                 tls=_tls(temporal.tls) if temporal.tls.enabled else False,
                 api_key=_content("api_key_file", temporal.api_key_file).decode().strip() or None,
             )

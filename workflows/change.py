@@ -116,11 +116,14 @@ class Change:
             commit = imported.commit
         else:
             commit = ""
+        asked = AnalyzeRequest(app=self._request.app, commit=commit)
+        if known := await workflow.execute_local_activity_method(Recording.analysed_commit, asked, **LOCAL):
+            return known
         self._step("analysing")
         analysed = await on_node(
             queue,
             Analyzing.analyze_source,
-            AnalyzeRequest(app=self._request.app, commit=commit),
+            asked,
             summary="find components and edges",
             options=ANALYZE,
         )
@@ -247,9 +250,12 @@ class Change:
 
     async def _take_from_watch(self, plan: Plan) -> None:
         """The watch is there before the first instance is: one that dies meanwhile is mended afterwards."""
+        hold = Hold(run_id=workflow.info().run_id, components=self._touched(plan))
         if self._kind == "deploy":
-            await workflow.execute_local_activity_method(Watching.ensure_watch, self._request.app, **LOCAL)
-        await self._signal_watch("hold", Hold(run_id=workflow.info().run_id, components=self._touched(plan)))
+            app = self._request.app
+            await workflow.execute_local_activity_method(Watching.ensure_watch, args=[app, hold], **LOCAL)
+        else:
+            await self._signal_watch("hold", hold)
 
     async def _leave_to_watch(self, status: DeploymentStatus) -> None:
         if self._plan is None:

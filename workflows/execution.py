@@ -45,7 +45,7 @@ class Execution:
         self._epoch = epoch
         self._on_phase = on_phase
         self._undoing = undoing
-        self._open = {op.id for op in plan.operations}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._done: set[str] = set()
         self._failure: BaseException | None = None
         self.begun: set[str] = set()
@@ -57,8 +57,8 @@ class Execution:
         What has begun is let finish, so that a retry finds it done; what has not begun does not begin. Cancelled, it
         cancels what runs and waits for that, too.
         """
-        tasks = [asyncio.create_task(self._after(op)) for op in self.plan.operations]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks = {op.id: asyncio.create_task(self._after(op)) for op in self.plan.operations}
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if self._failure:
             raise self._failure
 
@@ -68,11 +68,12 @@ class Execution:
         return [op for op in self.plan.operations if op.id not in self._done]
 
     async def _after(self, operation: Operation) -> None:
-        # No deadline of its own: each operation that it waits for has one.
-        await workflow.wait_condition(lambda: self._stopped or self._open.isdisjoint(operation.after))
+        # No deadline of its own: each operation that it waits for has one. And no condition: all of those that wait
+        # would be asked after each event.
+        if before := [self._tasks[id] for id in operation.after if id in self._tasks]:
+            await workflow.wait(before)
         if not self._stopped and self._done.issuperset(operation.after):
             await self._carry_out(operation)
-        self._open.discard(operation.id)
 
     @property
     def _stopped(self) -> bool:

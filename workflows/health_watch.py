@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.failures import application_error, failure_of
-from activities.options import MEND, QUEUE, RECORD, WATCH, node_queue
+from activities.options import LOOK, MEND, QUEUE, WATCH, node_queue
 from activities.watching import Watching
 from iarnet.errors import InstanceFailed
 from iarnet.models.change import ChangeRequest, RestartRequest
@@ -97,7 +97,7 @@ class HealthWatch:
     async def restart(self, request: RestartRequest) -> int:
         """Restart instances in place; how many. Fails when one does not come up again."""
         targets = await workflow.execute_activity_method(
-            Watching.targets, args=[self._app, request.component], task_queue=QUEUE, **RECORD
+            Watching.targets, args=[self._app, request.component], task_queue=QUEUE, **LOOK
         )
         # Its end is what was asked for, and no reason to restart it once more.
         asked = {mend.instance for mend in targets} - self._asked
