@@ -30,7 +30,7 @@ test: ## set up, check, and run all tests (ARGS="-k word")
 bench: venv machine ## measure, and print the table of figures (ARGS="throughput")
 	@.venv/bin/python -m bench $(ARGS)
 
-chaos: venv machine ## kill node and Temporal 1,000 times while deployments run (ARGS="60 --seed 5")
+chaos: venv machine ## kill node and Temporal 1,000 times while deployments run (ARGS="60 --storm servers")
 	@DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m chaos $(ARGS)
 
 up: venv machine ## start IARNet, and deploy APP=<git url> when given

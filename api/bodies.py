@@ -22,7 +22,7 @@ SettingKey = Annotated[
     str,
     StringConstraints(
         pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
-        r"\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|((health|limits|ejection)\.)?[a-z_]{1,40})$"
+        r"\.(env\.[A-Za-z_][A-Za-z0-9_.-]{0,255}|file\.[A-Za-z0-9][A-Za-z0-9_.-]{0,127}|((health|limits|ejection)\.)?[a-z_]{1,40})$"
     ),
 ]
 SettingValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65_536)]

@@ -40,6 +40,7 @@ from iarnet.config_sections import (
     ResourceLimits,
     Secrets,
     SystemReserve,
+    Telemetry,
     Temporal,
     Tls,
     parse_address,
@@ -90,6 +91,7 @@ class Settings(Value):
     gateway: GatewaySettings = GatewaySettings()
     builds: Builds = Builds()
     git: Git = Git()
+    telemetry: Telemetry = Telemetry()
     secrets: Secrets = Field(default_factory=lambda data: Secrets(key_file=data["data_dir"] / "secrets.key"))
 
     @property
@@ -184,8 +186,10 @@ def _default_data_dir(environ: Mapping[str, str]) -> Path:
 
 def _conventions(environ: Mapping[str, str]) -> Layer:
     """What everybody's tools understand, weaker than the file."""
-    host = environ.get("DOCKER_HOST", "")
-    return {"docker.host": Given(host, Origin("environment", "DOCKER_HOST"))} if host else {}
+    names = {"docker.host": "DOCKER_HOST", "telemetry.endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+    return {
+        key: Given(environ[name], Origin("environment", name)) for key, name in names.items() if environ.get(name)
+    }
 
 
 def _find(cwd: Path, data_dir: Path) -> Path | None:

@@ -68,6 +68,12 @@ def _https(text: str) -> str:
     return text
 
 
+def _collector(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return text
+
+
 def _ip(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -240,6 +246,12 @@ class GatewaySettings(Value):
         description="names for which the node's own authority may sign, each with all below it",
     )
     acme: AcmeSettings = AcmeSettings()
+
+
+class Telemetry(Value):
+    endpoint: Annotated[str, AfterValidator(_collector)] = Field(
+        default="", description="where traces of changes go, OTLP over HTTP, such as `http://localhost:4318`"
+    )
 
 
 class Builds(Value):

@@ -60,7 +60,6 @@ POINTS = MappingProxyType(
         # A change ends.
         "deployment.finished": "a deployment has its end, and its app is as before",
         "revision.running": "an app has its new revision, and what was reserved beyond it is not given back",
-        "ports.released": "an app has no host ports any more, and still its row",
         "app.deleted": "an app has no row any more, and its run does not know",
         "finish_change.done": "all of a change is recorded, and its run does not know",
         # Something is mended.

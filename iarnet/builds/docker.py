@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import docker.errors
 
+from iarnet.builds.adding import all_but, layer
 from iarnet.builds.context import RECIPE, ignored_patterns, write_context
 from iarnet.builds.engine import BuildEngine
 from iarnet.builds.failures import build_failure, recipe_place, refusal
@@ -21,6 +22,7 @@ from iarnet.errors import BuildFailed, ImageUnavailable
 from iarnet.models.component import Build
 from iarnet.models.image import BuildRequest, BuildResult
 from iarnet.sources.base import Sources, Tree
+from iarnet.tracing import traced
 
 APP_LABEL = "iarnet.app"
 
@@ -36,6 +38,7 @@ _CA_SETTINGS = (
 _PROXY_SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
+@traced("builds", "build")
 class DockerBuilder:
     """`iarnet.builds.base.Builder`, and `iarnet.providers.base.ImageSource` for what it has built.
 
@@ -75,6 +78,8 @@ class DockerBuilder:
             found = await self._inspect(request.image)
             if found and _is_of(found, request):
                 return BuildResult(image=request.image, digest=found["Id"], cached=True, duration_s=0)
+            if request.build.added:
+                request = await self._upon(request, on_line)
             output = Output(on_line, redact=self._redact)
             await self._build_in_time(request, output)
             built = await self._inspect(request.image)
@@ -97,6 +102,15 @@ class DockerBuilder:
     async def forget(self, app: str) -> None:
         """An image that a container still uses stays."""
         await self._engine.call(lambda client: _remove_images(client, app))
+
+    async def _upon(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildRequest:
+        """What is left to do once the image without what is added to it is there."""
+        tree = await self._sources.tree(request.app, request.tree)
+        plain = request.build.model_copy(update={"added": ()})
+        folder = await asyncio.to_thread(tree.subtree, request.subdir) if request.subdir else tree
+        below = await asyncio.to_thread(self.name_image, request.app, folder, plain)
+        await self.build(request.model_copy(update={"build": plain, "image": below}), on_line)
+        return request.model_copy(update={"build": layer(below, request.build)})
 
     async def _build_in_time(self, request: BuildRequest, output: Output) -> None:
         try:
@@ -149,6 +163,9 @@ class DockerBuilder:
         return {name: value for name, value in every.items() if name in recipe.declared}
 
     async def _recipe(self, request: BuildRequest) -> tuple[Recipe, list[str]]:
+        build = request.build
+        if build.added:
+            return Recipe(build.recipe or "", frozenset(), ()), all_but(source for source, _ in build.added)
         tree = await self._sources.tree(request.app, request.tree)
         text, ignore = await asyncio.to_thread(_read, tree, request)
         preamble = Preamble(_CA_FILE, _CA_TARGET, _CA_SETTINGS) if self._ca_bundle else None

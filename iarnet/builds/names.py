@@ -18,7 +18,16 @@ def content_hash(tree: Tree, build: Build) -> str:
     """
     folder = tree.subtree(build.context) if posixpath.normpath(build.context) != "." else tree
     recipe = tree.read(build.dockerfile) or b"" if build.dockerfile else b""
-    return hashlib.sha256(folder.hash.encode() + b"\0" + recipe).hexdigest()
+    added = b"".join(_added(tree, source) for source, _ in build.added)
+    return hashlib.sha256(folder.hash.encode() + b"\0" + recipe + added).hexdigest()
+
+
+def _added(tree: Tree, path: str) -> bytes:
+    if posixpath.normpath(path) == ".":
+        return tree.hash.encode()
+    if path in tree.paths():
+        return b"\0" + b"".join(tree.read_all([path]))
+    return b"\0" + tree.subtree(path).hash.encode()
 
 
 def image_name(

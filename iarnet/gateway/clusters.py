@@ -6,6 +6,7 @@ detection, circuit breakers and endpoint.
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def first_version(name: str) -> str:
     return f"{name}@h1"
 
 
+@lru_cache(maxsize=10_000)
 def cluster(
     name: str,
     *,
@@ -95,7 +97,8 @@ def cluster(
     """Its endpoints come separately: a change of them touches no connection of the others.
 
     With a `check`, an endpoint gets requests once it has passed it; what changes is written to `journal`. Without
-    `http2`, instances hear HTTP/1.1 also from clients that speak HTTP/2.
+    `http2`, instances hear HTTP/1.1 also from clients that speak HTTP/2. Not to be changed: whoever asks for the same
+    gets the same, as each change of an app asks for all of its clusters.
     """
     return Cluster(
         name=name,

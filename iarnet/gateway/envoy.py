@@ -114,7 +114,8 @@ class EnvoyGateway:
             before = {e.instance: e for e in record.endpoints if e.component == instance.component}
             endpoint = _endpoint(instance, before.pop(instance.name, None))
             await self._store.put_endpoint(endpoint)
-            await self._apply(instance.app)
+            # Not read again: with many components that is most of what it costs.
+            await self._apply(instance.app, record._replace(endpoints=_with(endpoint, record.endpoints)))
         if all([await self._passes(endpoint, service) for service in services if service.health]):
             await self._replaced([e for e in before.values() if e.state == "held"])
 
@@ -183,7 +184,7 @@ class EnvoyGateway:
         refused = None
         async with self._lock(app):
             if await self._read(app) != self._records.get(app, _NOTHING):
-                refused = await self._apply(app, within_s)
+                refused = await self._apply(app, within_s=within_s)
         refused = await self._names.refresh(within_s) or refused
         if refused:
             raise refused
@@ -220,9 +221,11 @@ class EnvoyGateway:
             led = self._led(record._replace(endpoints=before), led_by=record.endpoints)
             await self._names.lead(endpoint.app, led, named=record.named, within_s=_SETTLE_S)
 
-    async def _apply(self, app: str, within_s: float | None = None) -> GatewayRefused | None:
+    async def _apply(
+        self, app: str, record: _Record | None = None, within_s: float | None = None
+    ) -> GatewayRefused | None:
         """Make Envoy do what is recorded of the app. Its lock is held. Gives what is refused of names alone."""
-        record = await self._read(app)
+        record = record or await self._read(app)
         before = self._forget(app)
         within_s = _SETTLE_S if within_s is None else within_s
         try:
@@ -331,6 +334,13 @@ class EnvoyGateway:
         for endpoint in forgotten.endpoints:
             self._apps.pop(endpoint.instance, None)
         return forgotten
+
+
+def _with(endpoint: Endpoint, others: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """As the store would have them."""
+    return tuple(
+        sorted([endpoint, *(e for e in others if e.instance != endpoint.instance)], key=lambda e: e.instance)
+    )
 
 
 def _ways(record: _Record) -> list[Lead[Service]]:

@@ -32,13 +32,14 @@ def route_configuration(name: str, behind: Sequence[Service], leads: Mapping[str
     `leads` are users' routes, by the names of the services whose requests take them.
     """
     alone = len(behind) == 1
+    domains = _domains(behind)
     return RouteConfiguration(
         name=name,
         virtual_hosts=[
             {
                 "name": f"{service.app}/{service.component}",
                 **({} if alone else {"metadata": named(service.component)}),
-                "domains": ["*"] if alone else [service.component, f"{service.component}:{service.port}"],
+                "domains": ["*"] if alone else domains[service.name],
                 "routes": [
                     *(_route(lead) for lead in _by_precedence(leads.get(service.name, ())) if lead.to),
                     {"match": {"prefix": "/"}, "route": {"cluster": cluster_name(service), "timeout": _NO_LIMIT}},
@@ -49,6 +50,19 @@ def route_configuration(name: str, behind: Sequence[Service], leads: Mapping[str
         ],
         validate_clusters={"value": False},
     )
+
+
+def _domains(behind: Sequence[Service]) -> dict[str, list[str]]:
+    """Under which hosts requests ask for each. Envoy wants every name once: a component's own goes before others."""
+    holders = {service.component: service.name for service in behind}
+    for service in behind:
+        for name in service.names:
+            holders.setdefault(name.lower(), service.name)
+    return {
+        service.name: [f"{name}{port}" for name, holder in holders.items() if holder == service.name
+                       for port in ("", f":{service.port}")]
+        for service in behind
+    }  # fmt: skip
 
 
 def _by_precedence(leads: Iterable[Lead[Service]]) -> list[Lead[Service]]:

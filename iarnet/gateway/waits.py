@@ -13,6 +13,7 @@ from iarnet.models.traffic import Endpoint, EndpointLoad
 _IDLE_S = 0.05
 _ANSWER_S = 1.0
 _WELL_S = 0.01
+_SLOW_S = 0.1
 _EJECTED_S = 2.5
 """Somewhat longer than Envoy keeps one away that can't be connected to."""
 
@@ -45,12 +46,14 @@ class Waits:
     async def well(self, endpoint: Endpoint, wanted: Callable[[], bool], within_s: float) -> bool:
         """Return when it passes Envoy's own check, which begins as soon as Envoy knows it, or False when it is not
         `wanted` any more. Raises `TimeoutError`."""
+        pause = _WELL_S
         async with asyncio.timeout(within_s):
             while wanted():
                 loads = await self._loads(endpoint)
                 if loads and endpoint.instance in loads and loads[endpoint.instance].healthy:
                     return True
-                await asyncio.sleep(_WELL_S)
+                await asyncio.sleep(pause)
+                pause = min(_SLOW_S, pause * 1.5)
         return False
 
     async def stands_in(self, endpoint: Endpoint, others: Collection[str]) -> None:

@@ -138,7 +138,8 @@ class ChangeResult(Value):
 
 
 class Deployment(Value):
-    """One execution of a plan. `id` is `{app}.{number}`; `node` is where sources are read and images built."""
+    """One execution of a plan. `id` is `{app}.{number}`; `node` is where sources are read and images built; `trace`
+    is the ID of its trace, where traces are kept (`telemetry.endpoint`)."""
 
     id: str
     app: AppName
@@ -155,6 +156,7 @@ class Deployment(Value):
     failure: Failure | None = None
     started_at: Time
     finished_at: Time | None = None
+    trace: str = ""
 
 
 class Begin(Value):
@@ -166,6 +168,7 @@ class Begin(Value):
     run_id: str
     node: str = ""
     git: GitSource | None = None
+    trace: str = ""
 
 
 class Started(Value):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from iarnet.models.base import ComponentName, Value
+from iarnet.models.container import Container, File, HostName
 from iarnet.models.resources import MIB, Resources
 
 ComponentKind = Literal["web", "api", "worker", "database", "cache", "queue", "job", "static"]
@@ -98,18 +99,21 @@ class EnvVar(Value):
 
 
 class Volume(Value):
-    """A named directory that survives its instances. `name` is unique within the component."""
+    """A named directory that survives its instances. `name` is unique within the component; `of`: the component whose
+    volume it is, where that is another one."""
 
     name: ComponentName
     path: str = Field(pattern=r"^/")
     read_only: bool = False
+    of: ComponentName | None = None
 
 
 class Build(Value):
     """How the image of a component is made from the tree at `context` (a path within the repository).
 
     With `dockerfile` (a path within the repository) the repository says how; with `recipe`, the text of a
-    generated Dockerfile, we do.
+    generated Dockerfile, we do. `added`: what of the tree is then put on top, as pairs of a path within it and one
+    within the image; a folder's content lies over what is there already.
     """
 
     context: str = "."
@@ -117,10 +121,12 @@ class Build(Value):
     recipe: str | None = None
     target: str | None = None
     args: dict[str, str] = {}
+    added: tuple[tuple[str, str], ...] = ()
 
 
 class Component(Value):
-    """Exactly one of `image` and `build` is set."""
+    """Exactly one of `image` and `build` is set. `aliases`: further names under which its neighbours find it;
+    `files`: what is put into its container."""
 
     name: ComponentName
     kind: ComponentKind
@@ -143,6 +149,9 @@ class Component(Value):
     user: str | None = None
     capabilities: tuple[str, ...] = ()
     working_dir: str | None = None
+    aliases: tuple[HostName, ...] = ()
+    files: tuple[File, ...] = ()
+    container: Container = Container()
 
     @property
     def powers(self) -> tuple[str, ...]:

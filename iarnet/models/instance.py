@@ -8,6 +8,7 @@ from pydantic import Field
 
 from iarnet.models.base import AppName, ComponentName, Time, Value
 from iarnet.models.component import ComponentKind, EnvVar, HealthCheck, Volume
+from iarnet.models.container import Container, File, HostName
 from iarnet.models.resources import Resources
 
 
@@ -47,7 +48,9 @@ class InstanceSpec(Value):
     capabilities: tuple[str, ...] = ()
     working_dir: str | None = None
     aliases: tuple[str, ...] = ()
-    hosts: dict[ComponentName, int] = {}
+    hosts: dict[HostName, int] = {}
+    files: tuple[File, ...] = ()
+    container: Container = Container()
 
     @property
     def spec_hash(self) -> str:
@@ -101,10 +104,11 @@ class Instance(Value):
 
 
 class ProbeResult(Value):
-    """`detail` says what was tried and what came back."""
+    """`detail` says what was tried and what came back, `running` whether there was anything to try."""
 
     ready: bool
     detail: str = ""
+    running: bool = True
 
 
 class LogQuery(Value):

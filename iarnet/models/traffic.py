@@ -25,8 +25,8 @@ class ServedPort(Value):
     """A port of a component that others reach through the gateway; `host_port` for users of the provider's host.
 
     `slot` says at which of the app's addresses: all ports of a component are at the same. `health` is how the gateway
-    itself asks instances there whether they are well, None where it does not; `limits` and `ejection` are the
-    component's.
+    itself asks instances there whether they are well, None where it does not; `limits`, `ejection` and further
+    `names` are the component's.
     """
 
     component: ComponentName
@@ -37,6 +37,7 @@ class ServedPort(Value):
     health: HealthCheck | None = None
     limits: Limits | None = None
     ejection: Ejection | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from iarnet.errors import InvalidComponent, MissingSetting
 from iarnet.models.app import Revision
 from iarnet.models.component import HARMLESS_CAPABILITIES, Component, EnvVar
+from iarnet.models.container import is_address
 from iarnet.models.edge import Edge
 from iarnet.models.image import made_here
 from iarnet.models.instance import InstanceSpec, PortBinding
@@ -28,6 +29,14 @@ def check(component: Component) -> None:
             component=component.name,
             where=f"{component.name}.env.{missing[0]}",
             hint=f"iarnet deploy --set {component.name}.env.{missing[0]}=VALUE, or --secret with a stored secret.",
+        )
+    unknown = next((file for file in component.files if file.value is None and file.secret is None), None)
+    if unknown:
+        raise MissingSetting(
+            f"{component.name} needs the file {unknown.path}, and nobody has said what is in it.",
+            component=component.name,
+            where=f"{component.name}.file.{unknown.name}",
+            hint=f"iarnet deploy --secret {component.name}.file.{unknown.name}=NAME, the name of a stored secret.",
         )
     if component.image and made_here(component.image):
         raise InvalidComponent(
@@ -68,7 +77,8 @@ def instance_specs(
 ) -> list[InstanceSpec]:
     """One spec per replica. `served`: the components that are reached through the gateway, with the slots of their
     addresses. It then holds their published ports; without it the first replica does: a host port has one holder."""
-    served = dict(sorted((served or {}).items()))
+    served = served or {}
+    aliases = {a: served[c.name] for c in revision.components if c.name in served for a in c.aliases}
     own_ports = {} if component.name in served else host_ports
     return [
         InstanceSpec(
@@ -89,13 +99,22 @@ def instance_specs(
             resources=component.resources,
             health=component.health,
             user=component.user,
-            capabilities=component.capabilities or _usual(component),
+            capabilities=_capabilities(component),
             working_dir=component.working_dir,
-            aliases=(component.name,),
-            hosts=served,
+            aliases=(component.name, *(alias for alias in component.aliases if not is_address(alias))),
+            hosts=dict(sorted((aliases | dict(served)).items())),
+            files=component.files,
+            container=component.container,
         )
         for replica in range(component.replicas)
     ]
+
+
+def _capabilities(component: Component) -> tuple[str, ...]:
+    dropped = component.container.dropped
+    if component.capabilities:
+        return tuple(name for name in component.capabilities if name not in dropped)
+    return () if "ALL" in dropped else tuple(name for name in _usual(component) if name not in dropped)
 
 
 def _usual(component: Component) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iarnet.models.component import Component, HealthCheck, Port
+from iarnet.models.container import is_address
 from iarnet.models.plan import Operation
 from iarnet.models.traffic import HTTP_PROTOCOLS, ServedPort
 from iarnet.planning.desired import port_key
@@ -101,6 +102,7 @@ def _served(component: Component, port: Port, host_ports: Mapping[str, int]) -> 
         health=_health(component, port),
         limits=component.limits,
         ejection=component.ejection,
+        names=component.aliases,
     )
 
 
@@ -124,8 +126,12 @@ def _obstacle(wanted: Sequence[ServedPort], slots: Sequence[int], lowest: int) -
 
 def _clashes(port: ServedPort, slot: int, others: Sequence[ServedPort]) -> bool:
     there = (other for other in others if other.slot == slot and _place(other) == _place(port))
-    # Requests say which host they are for, so that several components can have one port.
-    return any(not {other.protocol, port.protocol} <= set(HTTP_PROTOCOLS) for other in there)
+    return any(not (_tells(other) and _tells(port)) for other in there)
+
+
+def _tells(port: ServedPort) -> bool:
+    """Requests say which host they are for, so that several components can have one port: unless it is an address."""
+    return port.protocol in HTTP_PROTOCOLS and not any(map(is_address, port.names))
 
 
 def _place(port: ServedPort) -> tuple[int, str]:

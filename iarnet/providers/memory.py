@@ -26,6 +26,7 @@ from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource
+from iarnet.tracing import traced
 
 EventKind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
 
@@ -42,6 +43,7 @@ class _Running:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@traced("memory", "ensure_image", "deploy", "network", "remove", "release", "restart")
 class MemoryProvider:
     """`faults(operation, name)` is called before each step and may raise; `pause` likewise may take time.
 
@@ -249,7 +251,8 @@ class MemoryProvider:
         await self._step("probe", name)
         one = self._one(name)
         if one.instance.state != "running":
-            return ProbeResult(ready=False, detail=f"{one.instance.state} with code {one.instance.exit_code}")
+            ended = f"{one.instance.state} with code {one.instance.exit_code}"
+            return ProbeResult(ready=False, running=False, detail=ended)
         if check.type == "none":
             return ProbeResult(ready=True, detail="running")
         return ProbeResult(ready=one.ready, detail=f"{check.type} check: {'answers' if one.ready else 'no answer'}")

@@ -44,13 +44,7 @@ class SqlApps:
         await self._update(name, None, git=git)
 
     async def delete(self, name: str) -> None:
-        def work(connection: Connection) -> None:
-            raise_version(connection)
-            for table in (leases, ports):
-                connection.execute(delete(table).where(table.c.app == name))
-            connection.execute(delete(apps).where(apps.c.name == name))
-
-        await self._database.write(work)
+        await self._database.write(lambda connection: delete_app(connection, name))
 
     async def _update(self, name: str, epoch: int | None, **values: Any) -> None:
         change = update(apps).where(apps.c.name == name).values(updated_at=self._clock(), **values)
@@ -88,6 +82,13 @@ def adopt_git(connection: Connection, app: App, git: GitSource, now: datetime) -
         return app
     connection.execute(update(apps).where(apps.c.name == app.name).values(git=git, updated_at=now))
     return app.model_copy(update={"git": git, "updated_at": now})
+
+
+def delete_app(connection: Connection, name: str) -> None:
+    raise_version(connection)
+    for table in (leases, ports):
+        connection.execute(delete(table).where(table.c.app == name))
+    connection.execute(delete(apps).where(apps.c.name == name))
 
 
 def read_app(connection: Connection, name: str) -> App:

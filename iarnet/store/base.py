@@ -73,7 +73,10 @@ class Facts(Protocol):
     async def finish(
         self, deployment_id: str, status: DeploymentStatus, progress: Progress, failure: Failure | None
     ) -> None:
-        """Again with the same status changes nothing. Raises `StaleEpoch` when a newer deployment has begun."""
+        """With a deletion that has succeeded its app is gone, as by `Apps.delete`.
+
+        Again with the same status changes nothing. Raises `StaleEpoch` when a newer deployment has begun.
+        """
         ...
 
     async def save_progress(self, deployment_id: str, progress: Progress) -> None:

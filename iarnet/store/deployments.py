@@ -9,7 +9,7 @@ from iarnet.errors import NotFound, StaleEpoch
 from iarnet.models.app import App, AppStatus
 from iarnet.models.change import Begin, Deployment, DeploymentStatus, Failure, Progress
 from iarnet.models.plan import Cause, Plan
-from iarnet.store.apps import adopt_git, app_of, create_app, no_app
+from iarnet.store.apps import adopt_git, app_of, create_app, delete_app, no_app
 from iarnet.store.base import Clock
 from iarnet.store.database import Database
 from iarnet.store.tables import apps, deployments
@@ -44,6 +44,9 @@ class Deployments:
             _refuse_superseded(connection, deployment)
             values = {"status": status, "failure": failure, "finished_at": now}
             _update(connection, deployment_id, progress, **values)
+            if deployment.cause == "delete" and status == "succeeded":
+                # Together: who knows of the end may make an app of this name, which this must not take along.
+                delete_app(connection, deployment.app)
 
         await self._database.strictly(work)
 

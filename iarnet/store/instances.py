@@ -47,7 +47,7 @@ class SqlInstances:
 
         def work(connection: Connection) -> None:
             known = connection.scalar(query)
-            if known is None or not _outdated(instance, known):
+            if known is None or (known != instance and not _outdated(instance, known)):
                 connection.execute(update(instances).where(*which).values(instance=instance))
 
         await self._database.write(work)

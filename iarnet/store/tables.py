@@ -10,6 +10,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from iarnet.models.analysis import Analysis
@@ -77,6 +78,7 @@ deployments = Table(
     Column("plan", Document(Plan)),
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("trace", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("app", "number"),
 )
 

@@ -314,7 +314,7 @@ ACTS = (
         check=is_gone,
         points=(
             *("volume.removed", "sources.forgotten", "images.forgotten", "forget_source.done"),
-            *("ports.released", "app.deleted"),
+            "app.deleted",
         ),
     ),
     Act(joined, is_joined, leaves_again, ("provider.registered",)),

@@ -148,7 +148,7 @@ volumes:
     assert engine.inspect_volume(found["Mounts"][0]["Name"])["Options"] in (None, {})
     assert capabilities(engine, found["Id"]) == set()
     codes = {w["code"] for w in running.api("GET", f"/api/v1/apps/{app}/analysis").json()["warnings"]}
-    assert {"not-supported", "not-mounted", "capability-withheld"} <= codes
+    assert {"withheld", "no-effect", "capability-withheld"} <= codes
 
 
 def test_an_app_can_not_run_what_was_built_for_another(running: NodeProcess, repositories: Path) -> None:

@@ -88,7 +88,7 @@ class Topology:
         return Worker(self.directory / folder, docker_url, extra={**self.shared, **extra})
 
     def cli(self, *words: str) -> str:
-        command = [PROGRAMS / "temporal", *words, "--address", self.temporal_address, "--namespace", "iarnet"]
+        command = [str(PROGRAMS / "temporal"), *words, "--address", self.temporal_address, "--namespace", "iarnet"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -170,7 +170,7 @@ def _free_ports(count: int) -> Iterator[int]:
 
 
 def _programs() -> Path:
-    command = [sys.executable, ROOT / "setup" / "machine.py", "temporal"]
+    command = [sys.executable, str(ROOT / "setup" / "machine.py"), "temporal"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     if done.returncode:
         missing(f"Temporal's server: {done.stderr.strip()}")
@@ -222,5 +222,5 @@ def _running(log: Path, programs: Path, settings: Mapping[str, Any], well: Calla
 
 
 def _is_well(address: str) -> bool:
-    command = [PROGRAMS / "temporal", "operator", "cluster", "health", "--address", address]
+    command = [str(PROGRAMS / "temporal"), "operator", "cluster", "health", "--address", address]
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

@@ -420,3 +420,32 @@ async def _gone(engine: docker.APIClient, command: str) -> None:
     async with asyncio.timeout(30):
         while await asyncio.to_thread(running):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+async def test_what_is_added_lies_over_what_is_built(shop: Workshop) -> None:
+    """Also what the build ignores, and what lies outside of its context."""
+    shop.put(
+        "app/Dockerfile", f'FROM {BASE}\nCOPY . /srv\nUSER 1000\nWORKDIR /srv\nCMD ["cat", "own", "conf", "[a]"]\n'
+    )
+    shop.put("app/own", "own\n")
+    shop.put("app/.dockerignore", "conf\n")
+    shop.put("app/conf", "ignored\n")
+    shop.put("more/[a]", "outside\n")
+    request = await shop.request(
+        shop.builder(),
+        context="app",
+        dockerfile="app/Dockerfile",
+        added=(("app/conf", "/srv/conf"), ("more", "/srv")),
+    )
+    built = await shop.builder().build(request, [].append)
+    assert shop.run(built.image) == "own\nignored\noutside\n"
+    shop.put("more/[a]", "changed\n")
+    again = await shop.request(
+        shop.builder(),
+        context="app",
+        dockerfile="app/Dockerfile",
+        added=(("app/conf", "/srv/conf"), ("more", "/srv")),
+    )
+    assert again.image != request.image
+    changed = await shop.builder().build(again, [].append)
+    assert shop.run(changed.image) == "own\nignored\nchanged\n"

@@ -169,6 +169,7 @@ class World:
         return Activities(
             anywhere=[
                 recording.begin_change,
+                recording.analysed_commit,
                 recording.finish_change,
                 watching.ensure_watch,
                 watching.change_is_open,

@@ -25,7 +25,7 @@ from iarnet.models.image import BuildResult
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Operation, Plan
 from iarnet.models.source import GitSource
-from iarnet.models.work import Effect, Outcome, Prepare
+from iarnet.models.work import Effect, Hold, Outcome, Prepare
 from workers.catalogue import WORKFLOWS
 from workers.sandbox import runner
 from workflows.refusals import RunInterceptor
@@ -77,7 +77,11 @@ class World:
         return Plan(app=prepare.request.app, revision=1, cause="deploy", operations=steps)
 
     @activity.defn
-    async def ensure_watch(self, app: str) -> None:
+    async def analysed_commit(self, request: AnalyzeRequest) -> str:
+        return ""
+
+    @activity.defn
+    async def ensure_watch(self, app: str, hold: Hold) -> None:
         await self._do("watch")
 
     @activity.defn

@@ -15,7 +15,6 @@ ROOT = Path(workflows.__path__[0]).parent
 OPTIONS: dict[str, Any] = {k: v for k, v in vars(options).items() if k.isupper() and isinstance(v, dict)}
 
 PATIENT = {
-    "LOCAL": "it waits for no worker: whoever decides does it",
     "WATCH": "a watch has nothing better to do than to wait until somebody can do it",
     "FOLLOW": "it lasts as long as the provider, and its heartbeats say that somebody does it",
 }
@@ -42,6 +41,7 @@ STREAMS = {"asyncio.open_connection", "asyncio.open_unix_connection", "grpc.aio.
 BOUNDED = {
     ("iarnet/gateway/remote.py", "_lead"): "a socket of our own process, which is there",
     ("iarnet/providers/docker/channel.py", "_connected"): "`run` gives it `_OPEN_S`",
+    ("iarnet/providers/docker/ports.py", "_answers"): "a block of `_CONNECT_S` is around it",
     ("iarnet/providers/grpc_health.py", "probe_grpc"): "the question has the check's `timeout_s`",
     ("iarnet/providers/probe.py", "dial"): "`probe_port` gives it the check's `timeout_s`",
     ("workers/quickstart.py", "_git"): "a person looks on, and git works on this disk alone",
@@ -83,7 +83,7 @@ def test_every_activity_that_a_workflow_starts_is_given_its_deadlines() -> None:
 
 
 def test_every_wait_of_a_workflow_has_a_deadline_or_a_reason() -> None:
-    waits = [(p, f, c) for p, f, name, c in calls("workflows") if name.endswith(".wait_condition")]
+    waits = [(p, f, c) for p, f, name, c in calls("workflows") if name.endswith((".wait_condition", ".wait"))]
     assert {(p, f) for p, f, call in waits if not bounded(call)} == CONDITIONS.keys()
 
 

@@ -1,7 +1,8 @@
 """An application is released as a whole: it becomes the new one or is the old one again, whatever happens when."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities import failures
 from activities.scene import look
+from iarnet.errors import StoreUnavailable
 from iarnet.models.traffic import Endpoint, EndpointState
 from iarnet.store.open import open_store
 from tests.workflows.release_world import NAMES, NODE, World, all_of, clock, ended, instance
@@ -129,6 +131,31 @@ async def test_undoing_waits_for_a_provider_that_is_away(world: World, monkeypat
         assert world.away[instance("absent", "api", 2)] == 0
         assert (await world.instances("absent")).keys() == all_of("absent", 1)
         await world.end_watches("absent")
+
+
+async def test_what_was_accepted_is_recorded_though_the_store_was_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "_STORE_PATIENCE", 2)
+    facts, errors = world.store.facts, Counter(begin=3, finish=3)
+
+    def at_times(name: str) -> Callable[..., Awaitable[Any]]:
+        there = getattr(facts, name)
+
+        async def away(*arguments: Any) -> Any:
+            if errors[name]:
+                errors[name] -= 1
+                raise StoreUnavailable("the disk is full")
+            return await there(*arguments)
+
+        return away
+
+    for name in errors:
+        monkeypatch.setattr(facts, name, at_times(name))
+    async with world.working():
+        assert await ended(await world.deploy("written", 1)) is None
+        assert (errors.total(), (await world.last("written")).status) == (0, "succeeded")
+        await world.end_watches("written")
 
 
 async def test_what_undoing_has_not_come_to_is_named(world: World) -> None:

@@ -19,9 +19,9 @@ _LONGEST = 64 * 1024
 
 
 async def logs(
-    engine: Engine, id: str, name: str, query: LogQuery, now: Callable[[], float]
+    engine: Engine, id: str, name: str, query: LogQuery, now: Callable[[], float], *, terminal: bool = False
 ) -> AsyncIterator[LogLine]:
-    """`now`: seconds since 1970; lines carry `name`. Raises `NotFound`."""
+    """`now`: seconds since 1970; lines carry `name`; `terminal`: whether its program has one. Raises `NotFound`."""
     parameters = {
         "stdout": 1,
         "stderr": 1,
@@ -31,8 +31,9 @@ async def logs(
         "since": "" if query.since_s is None else f"{now() - query.since_s:.9f}",
     }
     lines = Lines(name)
+    cut = terminal_frames if terminal else frames
     async with aclosing(
-        engine.stream(lambda c: stream(c, "GET", f"/containers/{id}/logs", frames, params=parameters))
+        engine.stream(lambda c: stream(c, "GET", f"/containers/{id}/logs", cut, params=parameters))
     ) as received:
         async for frame in received:
             for line in lines.add(frame):
@@ -65,6 +66,16 @@ class Lines:
 
     def rest(self) -> list[LogLine]:
         return list(self._open.values())
+
+
+def terminal_frames(response: requests.Response) -> Iterator[Frame]:
+    """The output of a program with a terminal: lines as they are, in one stream."""
+    rest = b""
+    while read := response.raw.read1(_LONGEST):
+        *whole, rest = (rest + read).split(b"\n")
+        yield from (("stdout", line + b"\n") for line in whole)
+    if rest:
+        yield "stdout", rest
 
 
 def frames(response: requests.Response) -> Iterator[Frame]:

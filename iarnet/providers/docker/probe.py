@@ -33,7 +33,7 @@ class Prober:
 
     async def probe(self, instance: Instance, check: HealthCheck) -> ProbeResult:
         if instance.state != "running":
-            return ProbeResult(ready=False, detail=_why_not_running(instance))
+            return ProbeResult(ready=False, running=False, detail=_why_not_running(instance))
         if check.type == "none":
             return ProbeResult(ready=True, detail="running")
         if check.type == "command":

@@ -30,6 +30,7 @@ from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.engine import Engine, or_none
 from iarnet.providers.docker.epochs import Epochs
 from iarnet.providers.docker.errors import cannot_run, taken_port
+from iarnet.providers.docker.files import Files
 from iarnet.providers.docker.health import check
 from iarnet.providers.docker.images import EngineImages, Images
 from iarnet.providers.docker.meters import Meters
@@ -38,9 +39,10 @@ from iarnet.providers.docker.network import Networks
 from iarnet.providers.docker.owned import Owned, called, is_instance
 from iarnet.providers.docker.ports import Ports
 from iarnet.providers.docker.probe import Prober
-from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance
+from iarnet.providers.docker.spec import APP, NAME, OWNER, SPEC, container, instance, led
 from iarnet.providers.docker.stop import Stopper
 from iarnet.providers.docker.volumes import Volumes
+from iarnet.tracing import traced
 
 _THREADS_PER_START = 4
 _WAITING_THREADS = 32
@@ -50,6 +52,7 @@ _RACE_POLL_S = 0.05
 _BEYOND_STARTING = ("removing", "dead")
 
 
+@traced("docker", "ensure_image", "deploy", "_make", "_start", "network", "remove", "release", "restart")
 class DockerProvider:
     """Every object it makes carries the label `iarnet.owner={owner}`; an object without it is never touched.
 
@@ -89,6 +92,7 @@ class DockerProvider:
         self._epochs = Epochs(self._engine, owner, info.id)
         self._networks = Networks(self._engine, self._names, network_pool)
         self._volumes = Volumes(self._engine, self._names)
+        self._files = Files(self._engine, secrets)
         self._owned = Owned(self._engine, info.id)
         self._ports = Ports(self._engine, publish_address)
         self._images = Images(self._patient)
@@ -179,7 +183,8 @@ class DockerProvider:
 
     async def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         found = await self._found(name)
-        async for line in logs.logs(self._engine, found["Id"], name, query, self._clock):
+        terminal = bool(found["Config"].get("Tty"))
+        async for line in logs.logs(self._engine, found["Id"], name, query, self._clock, terminal=terminal):
             yield line
 
     async def usage(self, owner: str) -> list[UsageSample]:
@@ -235,9 +240,10 @@ class DockerProvider:
         addresses = {slot: (await self.network(spec.app, slot)).address for slot in slots}
         await self._volumes.ensure(spec)
         faults.reached("volume.made")
+        env = {name: led(value, spec.hosts, addresses) for name, value in (await self._env(spec)).items()}
         body = container(
             spec,
-            await self._env(spec),
+            env,
             names=self._names,
             addresses=addresses,
             publish_address=self._publish_address,
@@ -271,6 +277,8 @@ class DockerProvider:
     async def _start(self, spec: InstanceSpec, id: str) -> Instance:
         async with self._starts:
             await self._epochs.admit(spec.app, spec.epoch)
+            # Before each start: whoever made it may have died before it had its files.
+            await self._files.put(id, spec)
             try:
                 await self._engine.call(lambda c: c.start(id))
             except IarnetError as e:

@@ -1,9 +1,12 @@
 """An `InstanceSpec` as what the Docker engine wants, and what it says as an `Instance`. Pure."""
 
+import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from iarnet.models.container import Container, is_address
 from iarnet.models.instance import Instance, InstanceSpec, InstanceState, PortBinding
 from iarnet.providers.docker.names import Names
 
@@ -17,10 +20,6 @@ EPOCH = "iarnet.epoch"
 SPEC = "iarnet.spec"
 PORTS = "iarnet.ports"
 
-STOP_S = 10
-"""From SIGTERM to SIGKILL."""
-
-_PIDS = 512
 _BURST_MILLIS = 1000
 _LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _EXIT_CODES = {126: "a program in it can't be executed", 127: "a program was not found in the image"}
@@ -36,7 +35,7 @@ _STATES: dict[str, InstanceState] = {
 
 
 def labels(spec: InstanceSpec) -> dict[str, str]:
-    return {
+    return spec.container.labels | {
         OWNER: spec.owner,
         APP: spec.app,
         NAME: spec.name,
@@ -47,6 +46,13 @@ def labels(spec: InstanceSpec) -> dict[str, str]:
         SPEC: spec.spec_hash,
         PORTS: ",".join(_key(p) for p in spec.ports),
     }
+
+
+def led(value: str, hosts: Mapping[str, int], addresses: Mapping[int, str]) -> str:
+    """A setting, with the address that a neighbour has here in place of a fixed one that it had elsewhere."""
+    for host in filter(is_address, hosts):
+        value = re.sub(rf"(?<![0-9.]){re.escape(host)}(?![0-9]|\.[0-9])", addresses[hosts[host]], value)
+    return value
 
 
 def volume_labels(owner: str, app: str, component: str) -> dict[str, str]:
@@ -69,10 +75,12 @@ def container(
         "WorkingDir": spec.working_dir,
         "ExposedPorts": {_key(p): {} for p in spec.ports},
         "Labels": labels(spec),
-        "StopTimeout": STOP_S,
+        **_program(spec.container),
         "HostConfig": _host_config(spec, names, addresses, publish_address),
-        "NetworkingConfig": {"EndpointsConfig": {names.network(spec.app): {"Aliases": list(spec.aliases)}}},
     }
+    if spec.container.network == "app":
+        joined = {names.network(spec.app): {"Aliases": list(spec.aliases)}}
+        body["NetworkingConfig"] = {"EndpointsConfig": joined}
     return {key: value for key, value in body.items() if value is not None}
 
 
@@ -118,25 +126,24 @@ def _host_config(
 ) -> dict[str, Any]:
     memory = spec.resources.memory_bytes
     return {
-        "NetworkMode": names.network(spec.app),
-        "ExtraHosts": [f"{name}:{addresses[slot]}" for name, slot in spec.hosts.items()],
+        **_surroundings(spec, names, addresses),
         "PortBindings": {
             _key(p): [{"HostIp": publish_address, "HostPort": str(p.host_port)}] for p in spec.ports if p.host_port
         },
         "Mounts": [
             {
                 "Type": "volume",
-                "Source": names.volume(spec.app, spec.component, v.name),
+                "Source": names.volume(spec.app, v.of or spec.component, v.name),
                 "Target": v.path,
                 "ReadOnly": v.read_only,
             }
             for v in spec.volumes
-        ],
+        ]
+        + [{"Type": "volume", "Target": folder} for folder in covered_folders(spec)],
         "CapDrop": ["ALL"],
         "CapAdd": list(spec.capabilities),
         "SecurityOpt": ["no-new-privileges"],
-        "Init": True,
-        "PidsLimit": _PIDS,
+        **_inside(spec.container),
         "Memory": memory,
         # As much memory and swap together as memory alone: no swap.
         "MemorySwap": memory,
@@ -147,6 +154,59 @@ def _host_config(
         "DeviceRequests": _gpus(spec.resources.gpu_millis),
         "RestartPolicy": {"Name": "no"},
         "LogConfig": _LOGS,
+    }
+
+
+def covered_folders(spec: InstanceSpec) -> tuple[str, ...]:
+    """The folders of its files that nothing can be put into before it starts, as they can't be written or aren't
+    there yet: each needs a volume of its own, which begins with what the image has there."""
+    options = spec.container
+    folders = dict.fromkeys(file.path.rpartition("/")[0] for file in spec.files)
+    hidden = [each.rstrip("/") for each in options.tmpfs]
+    return tuple(
+        folder
+        for folder in folders
+        if folder and (options.read_only or any(folder == each or folder.startswith(f"{each}/") for each in hidden))
+    )
+
+
+def _program(options: Container) -> dict[str, Any]:
+    return {
+        "Hostname": options.hostname,
+        "Domainname": options.domain,
+        "StopSignal": options.stop_signal,
+        "StopTimeout": math.ceil(options.stop_s),
+        "Tty": options.terminal,
+        "OpenStdin": options.stdin,
+    }
+
+
+def _surroundings(spec: InstanceSpec, names: Names, addresses: Mapping[int, str]) -> dict[str, Any]:
+    options = spec.container
+    if options.network == "none":
+        return {"NetworkMode": "none"}
+    neighbours = {name: addresses[slot] for name, slot in spec.hosts.items() if not is_address(name)}
+    return {
+        "NetworkMode": names.network(spec.app),
+        "ExtraHosts": [f"{name}:{address}" for name, address in (options.hosts | neighbours).items()],
+        "Dns": list(options.dns),
+        "DnsSearch": list(options.dns_search),
+        "DnsOptions": list(options.dns_options),
+    }
+
+
+def _inside(options: Container) -> dict[str, Any]:
+    return {
+        "Init": options.init,
+        "ReadonlyRootfs": options.read_only,
+        "Tmpfs": dict(options.tmpfs),
+        "ShmSize": options.shm_bytes,
+        "PidsLimit": options.pids,
+        "Ulimits": [{"Name": n, "Soft": u.soft, "Hard": u.hard} for n, u in options.ulimits.items()],
+        "Sysctls": dict(options.sysctls),
+        "GroupAdd": list(options.groups),
+        "OomScoreAdj": options.oom_score,
+        "Runtime": options.runtime or "",
     }
 
 

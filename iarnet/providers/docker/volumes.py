@@ -20,8 +20,9 @@ class Volumes:
     async def ensure(self, spec: InstanceSpec) -> None:
         """Raises `SpecMismatch` when a volume of this name is not ours."""
         for volume in spec.volumes:
-            name = self._names.volume(spec.app, spec.component, volume.name)
-            labels = volume_labels(self._names.owner, spec.app, spec.component)
+            component = volume.of or spec.component
+            name = self._names.volume(spec.app, component, volume.name)
+            labels = volume_labels(self._names.owner, spec.app, component)
             # Returns the one that is there, with its own labels, when there is one.
             made = await self._engine.call(partial(_create, name=name, labels=labels))
             _refuse_foreign(name, made["Labels"], labels)

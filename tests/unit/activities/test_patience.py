@@ -9,22 +9,23 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.failures import FailureInterceptor
-from iarnet.errors import GatewayUnavailable
+from iarnet.errors import GatewayUnavailable, IarnetError, StoreUnavailable
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 
-PATIENCE = 6
+PATIENCE, STORE_PATIENCE = 6, 12
 """Errors, the last of which is final."""
 
 
 class Unlucky(ActivityInboundInterceptor):
     """The activity: it has no success until `mended`."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: type[IarnetError] = GatewayUnavailable) -> None:
         self.mended = False
+        self._error = error
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if not self.mended:
-            raise GatewayUnavailable("not yet")
+            raise self._error("not yet")
 
 
 def environment(attempt: int) -> ActivityEnvironment:
@@ -50,6 +51,12 @@ async def test_the_first_error_after_many_kills_is_not_the_last() -> None:
 async def test_errors_have_an_end() -> None:
     under = interceptor(Unlucky())
     assert [await is_final(under, n) for n in range(1, PATIENCE + 1)] == [False] * (PATIENCE - 1) + [True]
+
+
+async def test_a_store_that_is_away_is_waited_for_longer() -> None:
+    """With the pauses of `activities.options`, for a minute."""
+    under = interceptor(Unlucky(StoreUnavailable))
+    assert [await is_final(under, n) for n in range(1, STORE_PATIENCE + 1)] == [False] * (STORE_PATIENCE - 1) + [True]
 
 
 async def test_a_success_begins_anew() -> None:

@@ -214,3 +214,12 @@ def test_a_network_is_removed_after_its_addresses_are_closed() -> None:
 def test_what_stays_is_led_to_when_the_gateway_is_new() -> None:
     plan = with_serving([], {"p": Serving(before=(WEB,), after=(WEB,), admits=("iarnet-shop-web-r1-0",))})
     assert [(op.kind, op.admits) for op in plan] == [("serve", ("iarnet-shop-web-r1-0",))]
+
+
+def test_who_is_asked_for_by_a_fixed_address_shares_no_port() -> None:
+    """Requests to an address don't say whom they are for; names do."""
+    web = component("web", Port(port=8080))
+    named = component("api", Port(port=8080)).model_copy(update={"aliases": ("my_api",)})
+    fixed = component("db", Port(port=8080)).model_copy(update={"aliases": ("172.20.0.2",)})
+    ports, _ = served([web, named, fixed], {}, (), 1)
+    assert {port.component: port.slot for port in ports} == {"web": 0, "api": 0, "db": 1}

@@ -1,17 +1,22 @@
-"""A provider can be placed on at once: measured when it is new, with its figures of before when it isn't."""
+"""A provider can be placed on at once: measured when it is new, with its figures of before when it isn't. And what is
+told of it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from iarnet.gateway.direct import Direct
+from iarnet.models.instance import Instance
+from iarnet.models.provider import ProviderEvent
 from iarnet.models.resources import Resources
+from iarnet.models.work import Batch
 from iarnet.providers.memory import MemoryProvider
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from workers.monitor import ProviderMonitor
+from workers.monitor import ProviderMonitor, joined
 
 BEFORE, NOW = Resources(cpu_millis=1000, memory_bytes=2**30), Resources(cpu_millis=2000, memory_bytes=2**31)
 
@@ -65,3 +70,25 @@ async def test_one_that_is_gone_since_is_not_placed_on(store: SqlStore) -> None:
     provider.reachable = False
     await monitor(store, provider).begin()
     assert (await known(store))[0] == "unreachable"
+
+
+def batch(cursor: int, *names: str, status: Literal["active", "unreachable"] | None = None) -> Batch:
+    gone = [Instance(name=n, app="shop", component=n, provider_id="one", spec_hash="", state="exited") for n in names]
+    events = tuple(ProviderEvent(provider_id="one", kind="died", instance=instance) for instance in gone)
+    return Batch(provider_id="one", cursor=cursor, events=events, status=status)
+
+
+def test_news_that_have_piled_up_are_told_together_in_their_order() -> None:
+    (told,) = joined([batch(1, "a"), batch(2, "b"), batch(3, "a")])
+    assert told == batch(3, "a", "b", "a")
+
+
+def test_what_becomes_of_the_provider_keeps_its_place_among_the_news() -> None:
+    news = [batch(1, "a"), batch(2, status="unreachable"), batch(3, "b"), batch(4, status="active")]
+    assert joined(news) == news
+
+
+def test_no_signal_carries_more_than_it_can() -> None:
+    told = joined([batch(n, f"i{n}") for n in range(1000)])
+    assert [event.instance.name for each in told for event in each.events] == [f"i{n}" for n in range(1000)]
+    assert max(len(each.model_dump_json()) for each in told) < 200_000
