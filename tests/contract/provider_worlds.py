@@ -229,14 +229,14 @@ class DockerWorld:
         self._tags: list[str] = []
 
     def restarted(self) -> DockerProvider:
-        return self.connected(self._reach.there())
-
-    def connected(self, connection: Connection) -> DockerProvider:
-        info = ProviderInfo(id="docker-under-test", name="Docker", type="docker")
+        connection = self._reach.there()
         # What a gateway beside an engine elsewhere is made from.
-        base = None if connection.local else Base("debian:bookworm-slim")
+        return self.connected(connection, None if connection.local else Base("debian:bookworm-slim"))
+
+    def connected(self, connection: Connection, companion: Base | None = None) -> DockerProvider:
+        info = ProviderInfo(id="docker-under-test", name="Docker", type="docker")
         provider = DockerProvider(
-            info, connection, owner=self.owner, secrets=PlainSecrets(), gateway=True, companion=base
+            info, connection, owner=self.owner, secrets=PlainSecrets(), gateway=True, companion=companion
         )
         self.made.append(provider)
         return provider

@@ -76,8 +76,12 @@ def test_a_registered_provider_has_one_home_and_every_api_can_ask_it(world: Worl
         return found.json()["info"]["home"] if found.is_success and found.json()["status"] == "active" else ""
 
     assert until(taken, "a worker takes it up") in {world.host.name, world.runner.name}
-    said = [process.log.read_text() for process in (world.host, world.runner)]
-    assert sum(text.count('"event": "provider attached", "provider": "again"') for text in said) == 1
+
+    def attached() -> int:
+        said = [process.log.read_text() for process in (world.host, world.runner)]
+        return sum(text.count('"event": "provider attached", "provider": "again"') for text in said)
+
+    assert until(attached, "it says so") == 1
     for api in (world.one, world.other):
         until(
             lambda api=api: api.api("POST", "/api/v1/providers/again/test").json().get("reachable"), "it can be asked"

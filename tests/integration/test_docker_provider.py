@@ -255,6 +255,21 @@ async def test_a_stopped_instance_whose_network_was_removed_is_made_again(world:
     assert again.id != first.id
 
 
+async def test_one_that_never_ran_and_cannot_be_started_is_made_again(world: DockerWorld, tmp_path: Path) -> None:
+    """As an engine leaves it that died about to start it."""
+    first = await world.provider.deploy(spec_of(world))
+    found = world.client.inspect_container(first.id)
+    world.client.remove_container(first.id, force=True)
+    (missing := tmp_path / "missing").mkdir()
+    mounts = [{"Type": "bind", "Source": str(missing), "Target": "/missing"}]
+    body = found["Config"] | {"HostConfig": found["HostConfig"] | {"Mounts": mounts}}
+    left = world.client.create_container_from_config(body, name=found["Name"].lstrip("/"))["Id"]
+    missing.rmdir()
+    again = await world.provider.deploy(spec_of(world))
+    assert again.state == "running"
+    assert again.id not in (first.id, left)
+
+
 async def test_a_published_port_answers_on_the_host(world: DockerWorld) -> None:
     port = await world.free_port()
     provider = _provider(world, publish_address="127.0.0.1")

@@ -28,6 +28,7 @@ from tests.integration.gateway_world import (
     eventually_closed,
     free_port,
     gateway_world,
+    instance,
 )
 
 
@@ -54,7 +55,8 @@ async def test_a_killed_envoy_comes_back_with_the_same_configuration(world: Gate
 
 async def test_one_of_two_that_dies_unnoticed_is_out_of_rotation_and_no_more_fails(world: GatewayWorld) -> None:
     await world.serve()
-    first, second = await world.replica(), await world.replica(1)
+    first, second = await world.replica(), await world.replica(1, admitted=False)
+    await world.gateway.admit(instance(second, revision=1))
 
     async def out() -> bool:
         return (await world.loads())[first.name].ejected

@@ -16,6 +16,7 @@ from iarnet.errors import (
     ProviderError,
     ProviderRefused,
     SpecMismatch,
+    StaleEpoch,
 )
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
@@ -230,8 +231,13 @@ class DockerProvider:
             return None
         try:
             return await self._start(spec, found["Id"])
-        except NotFound:
-            # Its network was removed while it was stopped.
+        except StaleEpoch:
+            raise
+        except IarnetError as error:
+            # Its network was removed while it was stopped; or it never ran, as of one whose engine died about to
+            # start it, which can't be started by any other ("id already in use").
+            if not isinstance(error, NotFound) and found["State"]["Status"] != "created":
+                raise
             await self._discard(found["Id"])
             return None
 
