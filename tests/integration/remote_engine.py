@@ -2,10 +2,7 @@
 
 import asyncio
 import getpass
-import shutil
-import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,9 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.conftest import missing
-
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+from tests.integration.sshd import Sshd, make_key
 
 
 class Authority:
@@ -161,64 +156,7 @@ class SshHost:
 @asynccontextmanager
 async def ssh_host(engine: str, directory: Path) -> AsyncIterator[SshHost]:
     """An sshd of our own on a free port, which lets one key in."""
-    if SSHD is None:
-        missing("sshd (openssh-server)")
-    directory.chmod(0o700)
-    for name in ("host", "user"):
-        await _ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name))
-    shutil.copy(directory / "user.pub", directory / "authorized_keys")
-    # sshd insists on this directory, and only root can and must make it.
-    with suppress(PermissionError):
-        Path("/run/sshd").mkdir(exist_ok=True)
-    port = _free_port()
-    log = directory / "sshd.log"
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(SSHD, "-D", "-e", *_sshd_options(directory, port), stderr=out)
-    try:
-        await _until_listening(port, process, log)
-        host_key = (directory / "host.pub").read_text()
-        url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{engine.removeprefix('unix://')}"
-        yield SshHost(url, (directory / "user").read_text(), f"[127.0.0.1]:{port} {host_key}")
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def _sshd_options(directory: Path, port: int) -> list[str]:
-    settings = {
-        "Port": str(port),
-        "ListenAddress": "127.0.0.1",
-        "HostKey": str(directory / "host"),
-        "AuthorizedKeysFile": str(directory / "authorized_keys"),
-        "PasswordAuthentication": "no",
-        "PermitRootLogin": "prohibit-password",
-        "StrictModes": "no",
-        "UsePAM": "no",
-        "PidFile": "none",
-    }
-    return ["-f", "/dev/null", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
-
-
-async def _until_listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if process.returncode is not None:
-                raise AssertionError(f"sshd ended: {log.read_text()}")
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-                continue
-            writer.close()
-            return
-
-
-async def _ran(*command: str) -> None:
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
-    assert await process.wait() == 0, command
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with Sshd(directory) as server:
+        server.allow(make_key(directory / "user"))
+        url = f"ssh://{getpass.getuser()}@127.0.0.1:{server.port}{engine.removeprefix('unix://')}"
+        yield SshHost(url, (directory / "user").read_text(), server.known_hosts)
