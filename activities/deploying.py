@@ -1,7 +1,5 @@
 """Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
 
-from collections.abc import Sequence
-
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
@@ -10,7 +8,7 @@ from iarnet import faults
 from iarnet.errors import IarnetError, StaleEpoch
 from iarnet.gateway.base import Gateways
 from iarnet.models.instance import Instance, InstanceSpec, LogQuery
-from iarnet.models.traffic import ServedPort, Service
+from iarnet.models.traffic import Service
 from iarnet.models.work import Effect
 from iarnet.providers.base import ImageSource, Provider, Providers
 from iarnet.store.base import Store
@@ -37,7 +35,7 @@ class Deploying:
         gateway = self._gateways.get(operation.provider_id)
         async with heartbeating():
             await self._refuse_stale(effect)
-            services = await _services(provider, effect.app, operation.serves)
+            services = await _services(provider, effect)
             await gateway.serve(effect.app, provider.info.id, services)
             for name in operation.admits:
                 if instance := await provider.inspect(name):
@@ -135,10 +133,12 @@ class Deploying:
         return instance
 
 
-async def _services(provider: Provider, app: str, ports: Sequence[ServedPort]) -> list[Service]:
+async def _services(provider: Provider, effect: Effect) -> list[Service]:
+    app, ports, room = effect.app, effect.operation.serves, effect.operation.room
     if not ports:
         return []
-    networks = {slot: await provider.network(app, slot) for slot in sorted({0, *(port.slot for port in ports)})}
+    slots = sorted({0, *(port.slot for port in ports)})
+    networks = {slot: await provider.network(app, slot, room) for slot in slots}
     return [Service(app=app, provider_id=provider.info.id, **dict(p), **dict(networks[p.slot])) for p in ports]
 
 

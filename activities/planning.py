@@ -27,6 +27,7 @@ from iarnet.planning.desired import instance_specs
 from iarnet.planning.diff import Wanted, World, diff
 from iarnet.planning.graph import closure, groups
 from iarnet.planning.lasting import lasting, stranded
+from iarnet.planning.room import with_room
 from iarnet.planning.serving import Serving, with_serving
 from iarnet.providers.base import Providers
 from iarnet.store.base import Clock, Store
@@ -140,7 +141,7 @@ class Planning:
                 renewed={e.from_ for each in serving.values() for e in revision.edges if e.to in each.moved},
             )
         )
-        operations = with_serving(operations, scene.complete(serving, kept, scope))
+        operations = with_room(with_serving(operations, scene.complete(serving, kept, scope)), kept)
         if not prepare.dry_run:
             await self._reserve(_leases(operations, prepare.deployment.epoch), scene, _CHANGE_S)
         return Plan(

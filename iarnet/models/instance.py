@@ -25,7 +25,8 @@ class InstanceSpec(Value):
 
     `name` is `iarnet-{app}-{component}-r{revision}-{replica}`. `aliases` are the names under which its
     neighbours on the network of the application find it, `hosts` those of its neighbours that it reaches through the
-    gateway: each with the slot of its address (`ServedPort`).
+    gateway: each with the slot of its address (`ServedPort`). `room`: how many instances of the application there may
+    be beside each other, itself among them.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,120}$")
@@ -49,6 +50,7 @@ class InstanceSpec(Value):
     working_dir: str | None = None
     aliases: tuple[str, ...] = ()
     hosts: dict[HostName, int] = {}
+    room: int = Field(default=0, ge=0)
     files: tuple[File, ...] = ()
     container: Container = Container()
 
@@ -56,10 +58,10 @@ class InstanceSpec(Value):
     def spec_hash(self) -> str:
         """Changes exactly when a running instance would have to be replaced.
 
-        Name, revision, epoch and owner say which deployment asked, not what runs, and are left out. So are the hosts:
-        a neighbour that is added later is found by its alias, and one that is served keeps its address.
+        Name, revision, epoch, owner and room say which deployment asked, not what runs, and are left out. So are the
+        hosts: a neighbour that is added later is found by its alias, and one that is served keeps its address.
         """
-        what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner", "hosts"})
+        what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner", "hosts", "room"})
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 

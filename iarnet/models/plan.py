@@ -18,7 +18,8 @@ OperationKind = Literal["build", "serve", "deploy", "ready", "commit", "remove",
 class Operation(Value):
     """One effect. It runs when every operation in `after` has ended well.
 
-    `build` makes an image; `serve` has the gateway listen for `serves` and lead to the instances `admits`; `deploy`
+    `build` makes an image; `serve` has the gateway listen for `serves` and lead to the instances `admits`, on a
+    network with `room` for the instances of the app; `deploy`
     creates or adopts an instance and waits until it is `until`; `ready` waits for one that is deployed already;
     `commit` does nothing itself: all that comes stands before it, and what goes because of that behind it;
     `remove` ends an instance, and with `hold` what it is asked meanwhile waits for its successor; `release` removes
@@ -36,6 +37,7 @@ class Operation(Value):
     until: Condition = "healthy"
     serves: tuple[ServedPort, ...] = ()
     admits: tuple[str, ...] = ()
+    room: int = 0
     hold: bool = False
     volumes: tuple[str, ...] = ()
     after: tuple[str, ...] = ()

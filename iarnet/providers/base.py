@@ -55,9 +55,10 @@ class Provider(Protocol):
         """
         ...
 
-    async def network(self, app: str, slot: int = 0) -> AppNetwork:
-        """The app's network with the address for the `slot`; made when it is missing, and the same each time. Only
-        where `capabilities.gateway`. A further slot needs a network that is there: else it raises `NotFound`."""
+    async def network(self, app: str, slot: int = 0, room: int = 0) -> AppNetwork:
+        """The app's network with the address for the `slot`; made when it is missing, for `room` instances and their
+        successors, and the same each time. Only where `capabilities.gateway`. A further slot needs a network that is
+        there: else it raises `NotFound`."""
         ...
 
     async def remove(self, name: str, epoch: int) -> None:

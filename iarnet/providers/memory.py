@@ -174,7 +174,7 @@ class MemoryProvider:
         await self._step("start", spec.name)
         return self._start(one)
 
-    async def network(self, app: str, slot: int = 0) -> AppNetwork:
+    async def network(self, app: str, slot: int = 0, room: int = 0) -> AppNetwork:
         await self._step("network", app)
         if self._network is None:
             raise ProviderRefused(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from docker.types import IPAMConfig, IPAMPool
 
 from iarnet.errors import NoRoom
 from iarnet.models.component import HealthCheck
@@ -23,6 +24,7 @@ from iarnet.models.traffic import Service
 from iarnet.providers.docker.connection import Connection
 from iarnet.providers.docker.network import candidates
 from iarnet.providers.docker.provider import DockerProvider
+from iarnet.providers.docker.spec import OWNER
 from iarnet.store.open import open_store
 from tests.conftest import missing
 from tests.contract.docker_engine import prune_networks
@@ -110,6 +112,26 @@ async def test_the_interfaces_here_are_nothing_to_an_engine_elsewhere(world: Doc
             await elsewhere.check()
     assert _subnet(world) == wanted
     assert not elsewhere.info.capabilities.gateway
+
+
+async def test_a_network_for_many(world: DockerWorld) -> None:
+    await world.provider.deploy(spec_of(world, room=100))
+    assert _subnet(world).prefixlen == 24
+    await world.restarted().network(world.app, room=1000)
+    assert _subnet(world).prefixlen == 24, "a network can't grow"
+
+
+async def test_a_network_that_is_full_says_how_to_get_a_larger_one(world: DockerWorld) -> None:
+    subnet = next(_first_choice(world).subnets(new_prefix=30))
+    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))])
+    world.client.create_network(world.names.network(world.app), ipam=ipam, labels={OWNER: world.owner})
+    await world.provider.deploy(spec_of(world))
+    another = spec_of(world, component="api")
+    with pytest.raises(NoRoom) as refused:
+        await world.provider.deploy(another)
+    assert "iarnet stop" in refused.value.hint
+    assert not refused.value.retryable
+    assert await world.provider.inspect(another.name) is None
 
 
 async def test_an_instance_reaches_every_address_of_its_app(world: DockerWorld) -> None:

@@ -9,6 +9,7 @@ from iarnet.errors import (
     Conflict,
     IarnetError,
     ImageUnavailable,
+    NoRoom,
     NotFound,
     ProviderError,
     ProviderRefused,
@@ -18,6 +19,7 @@ from iarnet.errors import (
 _PORT = re.compile(r"(?:listen (?:tcp|udp)\d? |bind for |bind host port (?:for )?)\S*?:(\d+)", re.IGNORECASE)
 _PORT_HELD = ("port is already allocated", "address already in use")
 _CANT_RUN = ("unable to find user", "OCI runtime create failed", "executable file not found", "failed to create task")
+_NO_ADDRESS = "no available IPv4 addresses"
 _NO_SPACE = "no space left on device"
 _CONNECTION_HINTS = (
     ("permission denied", "give this user access to the engine's socket (group `docker`)"),
@@ -68,6 +70,9 @@ def _answered(error: docker.errors.APIError, where: str) -> IarnetError:
         return NotFound(words, where=where)
     if error.status_code == 409:
         return Conflict(words, where=where)
+    if _NO_ADDRESS in words:
+        hint = "`iarnet stop` and `iarnet start` the app: its network is made again, with room for what it has now"
+        return NoRoom(words, where=where, hint=hint)
     if _NO_SPACE in words:
         return ProviderError(
             words, where=where, hint="free disk space on that host, for example with `docker system prune`"

@@ -21,7 +21,10 @@ from iarnet.providers.docker.spec import APP, OWNER
 _log = structlog.get_logger(__name__)
 
 PREFIX = 26
-"""61 addresses for instances; a pool of /16 has 1,024 such networks."""
+"""61 addresses for instances; a pool of /16 has 1,024 such networks. An app of many gets a larger one."""
+
+_NO_INSTANCES = 3
+"""Addresses of a network that instances can't have: its first, the host's and the last."""
 
 EMPTY = 30
 """Of a network without instances, which is there for the host's address in it: no engine makes a smaller one."""
@@ -40,14 +43,23 @@ _RACE_S = 2.0
 _RACE_POLL_S = 0.05
 
 
-def candidates(pool: str, name: str, taken: Iterable[IPv4Network], slot: int = 0) -> Iterator[IPv4Network]:
-    """The subnets of `pool` that overlap none of `taken`, each once.
+def prefix_for(room: int) -> int:
+    """Of the smallest network in which so many instances can all be replaced at once: a network can't grow."""
+    return min(PREFIX, 32 - (2 * room + _NO_INSTANCES - 1).bit_length())
+
+
+def candidates(
+    pool: str, name: str, taken: Iterable[IPv4Network], slot: int = 0, prefix: int = PREFIX
+) -> Iterator[IPv4Network]:
+    """The subnets of `pool` that overlap none of `taken`, each once. `prefix` is for what has instances, at slot 0.
 
     They start at a place that the name decides: two that make the same network at once try the same subnet first, and
     the engine lets only one of them have it. So does one that makes it again.
     """
-    prefix = EMPTY if slot else PREFIX
+    prefix = EMPTY if slot else prefix
     whole = IPv4Network(pool)
+    if prefix < whole.prefixlen:
+        return
     count = 1 << (prefix - whole.prefixlen)
     among = max(1, count // _SHARE_OF_EMPTY) if slot else count
     first = count - among + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % among
@@ -67,22 +79,24 @@ class Networks:
         self._names = names
         self._pool = pool
 
-    async def ensure(self, app: str, slot: int = 0) -> AppNetwork:
-        """Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool is used up, and
+    async def ensure(self, app: str, slot: int = 0, room: int = 0) -> AppNetwork:
+        """With room for so many instances and their successors, if it is made now.
+
+        Raises `SpecMismatch` when a network of this name is not ours, `NoRoom` when the pool is used up, and
         `NotFound` for a further slot of an app that has no network.
 
         The address of a further slot is that of an empty network. Instances reach it: the host takes what is for any
         of its addresses, whichever bridge it comes from.
         """
         if not slot:
-            return await self._ensured(app, 0)
+            return await self._ensured(app, 0, prefix_for(room))
         name = self._names.network(app)
         home = await self._found(name)
         if home is None:
             raise NotFound(f"There is no network {name}", where=self._engine.connection.url, hint="make it first")
         return AppNetwork(address=(await self._ensured(app, slot)).address, subnet=home.subnet)
 
-    async def _ensured(self, app: str, slot: int) -> AppNetwork:
+    async def _ensured(self, app: str, slot: int, prefix: int = PREFIX) -> AppNetwork:
         name = self._names.network(app, slot)
         if there := await self._found(name):
             return there
@@ -90,10 +104,10 @@ class Networks:
         taken = [*others, *await self._taken()]
         # A bridge without a network was left by another engine, or it is the first that shows of a network which
         # somebody is just making, perhaps this one. If it is none of this name after a wait, it is passed over.
-        wanted = next(candidates(self._pool, name, taken, slot), None)
+        wanted = next(candidates(self._pool, name, taken, slot, prefix), None)
         if wanted and any(wanted.overlaps(b) for b in bridges) and (there := await self._appears(name)):
             return there
-        for subnet in candidates(self._pool, name, [*taken, *bridges], slot):
+        for subnet in candidates(self._pool, name, [*taken, *bridges], slot, prefix):
             if made := await self._create(app, slot, subnet) or await self._appears(name):
                 return made
         raise NoRoom(

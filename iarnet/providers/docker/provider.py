@@ -117,9 +117,9 @@ class DockerProvider:
             await self._epochs.admit(spec.app, spec.epoch)
             return await self._adopt(spec) or await self._make(spec)
 
-    async def network(self, app: str, slot: int = 0) -> AppNetwork:
+    async def network(self, app: str, slot: int = 0, room: int = 0) -> AppNetwork:
         async with self._lock(f"network of {app}"):
-            network = await self._networks.ensure(app, slot)
+            network = await self._networks.ensure(app, slot, room)
             faults.reached("network.made")
             return network
 
@@ -243,7 +243,7 @@ class DockerProvider:
 
     async def _make(self, spec: InstanceSpec) -> Instance:
         slots = sorted({0, *spec.hosts.values()})
-        addresses = {slot: (await self.network(spec.app, slot)).address for slot in slots}
+        addresses = {slot: (await self.network(spec.app, slot, spec.room)).address for slot in slots}
         await self._volumes.ensure(spec)
         faults.reached("volume.made")
         env = {name: led(value, spec.hosts, addresses) for name, value in (await self._env(spec)).items()}

@@ -2,7 +2,9 @@
 
 from ipaddress import IPv4Network
 
-from iarnet.providers.docker.network import candidates
+import pytest
+
+from iarnet.providers.docker.network import candidates, prefix_for
 
 POOL = "10.210.0.0/24"
 ALL = {IPv4Network(f"10.210.0.{i}/26") for i in (0, 64, 128, 192)}
@@ -38,6 +40,20 @@ def test_a_network_without_instances_gets_what_is_left() -> None:
     assert set(candidates(POOL, "shop", with_instances[1:], 1)) == set(with_instances[0].subnets(new_prefix=30))
     assert list(candidates(POOL, "shop", with_instances, 1)) == []
     assert len(set(candidates("10.210.0.0/26", "shop", [], 15))) == 16
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 31, 61, 62, 100, 126, 127, 400])
+def test_a_network_is_the_smallest_in_which_all_can_be_replaced_at_once(room: int) -> None:
+    prefix = prefix_for(room)
+    network = IPv4Network((0, prefix))
+    assert network.num_addresses - 3 >= 2 * room
+    assert prefix == 26 or (network.num_addresses // 2) - 3 < 2 * room
+
+
+def test_a_large_one_among_small_ones() -> None:
+    small = IPv4Network("10.210.0.64/26")
+    assert list(candidates(POOL, "shop", [small], prefix=25)) == [IPv4Network("10.210.0.128/25")]
+    assert list(candidates(POOL, "shop", [], prefix=23)) == [], "the pool is smaller"
 
 
 def test_smaller_and_larger_subnets_take_what_they_overlap() -> None:
