@@ -8,13 +8,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from iarnet import faults
-from iarnet.errors import IarnetError, StoreUnavailable, error_from
+from iarnet.errors import IarnetError, ProviderUnavailable, StoreUnavailable, error_from
 from iarnet.models.change import Failure
 from iarnet.secrets.base import Secrets
 
+# Errors until an activity gives up: after 6 s; after 20 s when a provider can't be reached, as an engine takes so
+# long to start again; after a minute for the store, until a database is on another host or a disk has room again.
 _PATIENCE = 6
-# A minute: so long may it take until a database is on another host, or somebody has made room on a disk.
-_STORE_PATIENCE = 12
+_LONGER: dict[type[IarnetError], int] = {ProviderUnavailable: 8, StoreUnavailable: 12}
 _SURPRISES = 3
 
 
@@ -24,7 +25,7 @@ def application_error(error: IarnetError, count: int = 1) -> ApplicationError:
     `count`: of the activity's errors. The bound is here and not in the retry policy, which also counts the attempts
     that a killed node has cost.
     """
-    patience = _STORE_PATIENCE if isinstance(error, StoreUnavailable) else _PATIENCE
+    patience = _LONGER.get(type(error), _PATIENCE)
     final = not error.retryable or count >= patience
     message = _told(error.message, error.hint)
     return ApplicationError(message, error.details(), type=error.code, non_retryable=final)

@@ -168,7 +168,7 @@ def test_docker_stops_in_the_middle(
             done = cut.cli("--json", "retry", "cut")
             return done if done.code != 5 else None
 
-        failed = until(progress, "the change ends")
+        failed = until(progress, "the change ends", within_s=120)
         assert failed["status"] == "failed"
         told = failed["failure"]
         assert isinstance(told, dict)

@@ -9,10 +9,10 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.failures import FailureInterceptor
-from iarnet.errors import GatewayUnavailable, IarnetError, StoreUnavailable
+from iarnet.errors import GatewayUnavailable, IarnetError, ProviderUnavailable, StoreUnavailable
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 
-PATIENCE, STORE_PATIENCE = 6, 12
+PATIENCE = 6
 """Errors, the last of which is final."""
 
 
@@ -53,10 +53,11 @@ async def test_errors_have_an_end() -> None:
     assert [await is_final(under, n) for n in range(1, PATIENCE + 1)] == [False] * (PATIENCE - 1) + [True]
 
 
-async def test_a_store_that_is_away_is_waited_for_longer() -> None:
-    """With the pauses of `activities.options`, for a minute."""
-    under = interceptor(Unlucky(StoreUnavailable))
-    assert [await is_final(under, n) for n in range(1, STORE_PATIENCE + 1)] == [False] * (STORE_PATIENCE - 1) + [True]
+@pytest.mark.parametrize(("error", "patience"), [(ProviderUnavailable, 8), (StoreUnavailable, 12)])
+async def test_what_is_away_is_waited_for_longer(error: type[IarnetError], patience: int) -> None:
+    """With the pauses of `activities.options`, 20 s for an engine, a minute for the store."""
+    under = interceptor(Unlucky(error))
+    assert [await is_final(under, n) for n in range(1, patience + 1)] == [False] * (patience - 1) + [True]
 
 
 async def test_a_success_begins_anew() -> None:
