@@ -71,6 +71,7 @@ def _failure(error: IarnetError) -> Failure:
         where=error.where,
         component=error.component,
         log=error.log,
+        observed=error.observed,
     )
 
 
@@ -161,4 +162,5 @@ class _Inbound(ActivityInboundInterceptor):
             hint=clean(error.hint),
             component=error.component,
             log=tuple(clean(line) for line in error.log),
+            observed=error.observed,
         )

@@ -1,6 +1,6 @@
 """From a request to a plan: what should run, where, and what has to happen for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from temporalio import activity
@@ -152,7 +152,13 @@ class Planning:
             operations=operations,
             kept=kept,
             placement=placement,
-            notes=(*notes, *_powerful(revision), *_stop_first(operations), *_left_behind(scene)),
+            notes=(
+                *notes,
+                *_observed(request.observed),
+                *_powerful(revision),
+                *_stop_first(operations),
+                *_left_behind(scene),
+            ),
             lasting=_lasting(prepare, operations, scene),
         )
 
@@ -293,6 +299,10 @@ def _lasting(prepare: Prepare, operations: Sequence[Operation], scene: Scene) ->
     if prepare.compensation:
         return stranded(scene.actual, scene.unreachable)
     return lasting(operations, scene.actual, {c.name for c in scene.previous.components} if scene.previous else ())
+
+
+def _observed(settings: Mapping[str, str]) -> list[str]:
+    return [f"{key} is {value}, as its start has shown" for key, value in sorted(settings.items())]
 
 
 def _powerful(revision: Revision) -> list[str]:

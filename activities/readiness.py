@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from activities.opened import Opened
 from iarnet.errors import InstanceExited, NotFound, NotReady
 from iarnet.models.component import HealthCheck
 from iarnet.models.edge import Condition
@@ -19,7 +20,8 @@ _STEADY_S = 1.0
 async def wait_until(
     provider: Provider, spec: InstanceSpec, goal: Condition, started: Instance | None = None
 ) -> Instance:
-    """The instance, once it meets `goal`; `started` is what is known of it. Raises `InstanceExited`, `NotReady`.
+    """The instance, once it meets `goal`; `started` is what is known of it. Raises `InstanceExited`, `NotReady`,
+    `WrongPort`.
 
     Probes densely at first and ever less often, so that a quick start is noticed at once and a slow one costs little.
     What has no health check is healthy when it has run for a second.
@@ -29,6 +31,7 @@ async def wait_until(
     pause = _FIRST_S
     last = ProbeResult(ready=False, detail="never probed")
     running_since = 0.0
+    opened = Opened(provider, spec, check)
     instance = started
     while True:
         # What a probe has seen running still is what it was.
@@ -47,8 +50,9 @@ async def wait_until(
             last = await _probed(provider, spec.name, check)
             if last.ready and (check.type != "none" or time.monotonic() - running_since > _STEADY_S):
                 return instance
+            await opened.compare()
         if time.monotonic() > deadline:
-            raise _late(spec, check, goal, last)
+            raise _late(spec, check, goal, f"{last.detail}{opened}")
         await asyncio.sleep(pause)
         pause = min(_LONGEST_S, pause * 1.3)
 
@@ -73,13 +77,13 @@ def _exited(spec: InstanceSpec, instance: Instance, goal: Condition) -> Instance
     )
 
 
-def _late(spec: InstanceSpec, check: HealthCheck, goal: Condition, last: ProbeResult) -> NotReady:
+def _late(spec: InstanceSpec, check: HealthCheck, goal: Condition, seen: str) -> NotReady:
     if goal == "completed":
         return NotReady(
             f"{spec.component} did not end within {_JOB_LIMIT_S:g} s.", component=spec.component, hint=_retry(spec)
         )
     return NotReady(
-        f"{spec.component} runs but was not ready within {check.start_period_s:g} s: {last.detail}.",
+        f"{spec.component} runs but was not ready within {check.start_period_s:g} s: {seen}.",
         component=spec.component,
         where=spec.name,
         hint=f"{_retry(spec)} If the check is wrong: `iarnet fork {spec.app} --set {spec.component}.health.path=/…`.",

@@ -1,10 +1,10 @@
 """Which state is asked for: an old revision again, or a new one from the newest code, analysis and settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from iarnet import faults
-from iarnet.errors import NotFound, NothingToRun
+from iarnet.errors import NotFound, NothingToRun, WrongPort
 from iarnet.models.analysis import Analysis
 from iarnet.models.app import App, Revision, Settings
 from iarnet.models.change import ChangeRequest
@@ -53,6 +53,7 @@ class Revising:
         if prepare.request.cause == "migrate" and app.revision:
             return await self._moved(app, prepare.dry_run)
         settings = _merged(app.settings, prepare.request)
+        _refuse_set(settings, prepare.request.observed)
         revision = await self._new(app, prepare.commit, settings, fresh=prepare.request.cause == "migrate")
         if not prepare.dry_run:
             await self._store.apps.set_settings(app.name, settings)
@@ -148,10 +149,21 @@ class Revising:
 
 
 def _merged(settings: Settings, request: ChangeRequest) -> Settings:
-    """An empty value takes a setting back."""
+    """An empty value takes a setting back. What a user says of what was observed is all that counts from then on."""
     values = {k: v for k, v in {**settings.values, **request.settings}.items() if v != ""}
     secrets = {k: v for k, v in {**settings.secrets, **request.secrets}.items() if v != ""}
-    return Settings(values=values, secrets=secrets)
+    observed = {k: v for k, v in settings.observed.items() if k not in request.settings} | request.observed
+    return Settings(values=values, secrets=secrets, observed=observed)
+
+
+def _refuse_set(settings: Settings, observed: Mapping[str, str]) -> None:
+    for key in sorted(settings.values.keys() & observed.keys()):
+        raise WrongPort(
+            f"{key} is set to {settings.values[key]}, and what has started listens on {observed[key]}.",
+            component=key.partition(".")[0],
+            where=key,
+            hint=f"iarnet deploy --set {key}={observed[key]}; without a value, the setting is taken back.",
+        )
 
 
 def _same(a: Revision, b: Revision) -> bool:

@@ -35,7 +35,8 @@ IarnetError
 │   └── ProviderRefused      it says no, and will again
 ├── InstanceFailed      422  it ended or never became ready
 │   ├── InstanceExited
-│   └── NotReady
+│   ├── NotReady
+│   └── WrongPort            it listens elsewhere than it is said to
 ├── GatewayError        502  the data plane that leads traffic to instances
 │   ├── GatewayUnavailable   it does not answer (retryable)
 │   └── GatewayRefused  422  it does not accept a configuration; the last good one stays
@@ -52,13 +53,21 @@ from typing import Any, ClassVar
 
 
 class IarnetError(Exception):
-    """`where` names the thing concerned (a file and line, a component, a key); `log` last lines of output."""
+    """`where` names the thing concerned (a file and line, a component, a key); `log` last lines of output; `observed`
+    the settings that would fit what was seen."""
 
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, where: str = "", hint: str = "", component: str = "", log: tuple[str, ...] = ()
+        self,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        component: str = "",
+        log: tuple[str, ...] = (),
+        observed: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -66,6 +75,7 @@ class IarnetError(Exception):
         self.hint = hint
         self.component = component
         self.log = log
+        self.observed = observed or {}
 
     @property
     def code(self) -> str:
@@ -81,6 +91,7 @@ class IarnetError(Exception):
             "hint": self.hint,
             "component": self.component,
             "log": list(self.log),
+            **({"observed": self.observed} if self.observed else {}),
         }
 
 
@@ -231,6 +242,10 @@ class NotReady(InstanceFailed):
     pass
 
 
+class WrongPort(InstanceFailed):
+    pass
+
+
 class GatewayError(IarnetError):
     status = 502
 
@@ -288,6 +303,7 @@ def error_from(details: dict[str, Any]) -> IarnetError:
         hint=str(details.get("hint", "")),
         component=str(details.get("component", "")),
         log=tuple(str(line) for line in details.get("log", ())),
+        observed={str(key): str(value) for key, value in details.get("observed", {}).items()},
     )
 
 

@@ -7,7 +7,7 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from activities.analyzing import Analyzing
 from activities.failures import failure_of, typed
@@ -83,6 +83,16 @@ class Change:
     async def _carry_out(self, deployment: Deployment) -> None:
         if self._kind == "deploy" and self._request.revision is None:
             self._commit = await self._bring_code(deployment)
+        while (seen := await self._reached(deployment)) is not None:
+            await self._clear_failed(deployment)
+            self._request = self._request.model_copy(update={"observed": self._request.observed | seen.observed})
+        if self._kind == "delete":
+            self._step("forgetting")
+            # Without its sources it can't be brought back any more.
+            await undisturbed(self._forget(deployment))
+
+    async def _reached(self, deployment: Deployment) -> Failure | None:
+        """Once all runs; or what a start has shown that was not known before, with which another plan may do."""
         self._step("planning")
         self._plan = await self._prepare(deployment, self._request, self._kind)
         self.story.planned(self._plan)
@@ -90,12 +100,17 @@ class Change:
         self._step(_DOING[self._kind])
         await self._take_from_watch(self._plan)
         self._execution = Execution(self._plan, deployment.id, deployment.epoch, self.story.phase)
-        await self._execution.run()
+        try:
+            await self._execution.run()
+        except ActivityError as error:
+            stop_if_cancelled()
+            failure = failure_of(error)
+            known = failure.observed.keys() <= self._request.observed.keys()
+            if known or self._request.revision is not None:
+                raise
+            return failure
         stop_if_cancelled()  # heard together with the end of the last operation
-        if self._kind == "delete":
-            self._step("forgetting")
-            # Without its sources it can't be brought back any more.
-            await undisturbed(self._forget(deployment))
+        return None
 
     def _step(self, step: str) -> None:
         stop_if_cancelled()
@@ -212,7 +227,8 @@ class Change:
 
     def _releases(self, removals: tuple[Operation, ...]) -> tuple[Operation, ...]:
         """Nor is a network left in which nothing runs."""
-        if any(row.phase in ("healthy", "completed", "kept") for row in self.story.progress.components):
+        runs = any(row.phase in ("healthy", "completed", "kept") for row in self.story.progress.components)
+        if runs or (self._plan and self._plan.previous_revision):
             return ()
         places = {operation.provider_id: operation for operation in removals}
         after = tuple(operation.id for operation in removals)

@@ -26,6 +26,7 @@ async def patch_settings(app: AppName, patch: SettingsPatch, given: Given) -> Se
     settings = Settings(
         values=_merged(old.values, patch.values, patch.secrets),
         secrets=_merged(old.secrets, patch.secrets, patch.values),
+        observed={key: value for key, value in old.observed.items() if key not in patch.values},
     )
     await given.store.apps.set_settings(app, settings)
     return settings

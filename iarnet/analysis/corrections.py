@@ -1,4 +1,5 @@
-"""What a user has set (`web.replicas=2`, `api.env.DEBUG=1`) wins over what analysis says."""
+"""What a user has set (`web.replicas=2`, `api.env.DEBUG=1`) wins over what analysis says; so does what a start has
+shown, where nobody has set anything."""
 
 import re
 from collections.abc import Callable
@@ -20,19 +21,23 @@ _GROUPS = {"health": HEALTH_FIELDS, "limits": LIMIT_FIELDS, "ejection": EJECTION
 
 
 def apply_corrections(analysis: Analysis, settings: Settings) -> Analysis:
-    """The analysis with the settings in it, each recorded as evidence of detector `user`.
+    """The analysis with the settings in it, each recorded as evidence of detector `user`, or `start`.
 
     Raises `InvalidInput` for an unknown component or field and for a value of the wrong form.
     """
     components = {component.name: component for component in analysis.components}
     evidence = list(analysis.evidence)
-    for key, value in settings.values.items():
+    observed = {k: v for k, v in settings.observed.items() if k not in settings.values}
+    observed = {k: v for k, v in observed.items() if k.partition(".")[0] in components}
+    for key, value in (observed | settings.values).items():
         name, field = _split(key, components)
         before = components[name].port
         components[name] = _corrected(components[name], field, value, key)
         if field == "port" and before:
             _tell_others(components, name, before.port)
-        evidence.append(Evidence(fact=key, value="" if ".env." in key else value, file="settings", detector="user"))
+        detector = "start" if key in observed else "user"
+        shown = "" if ".env." in key else value
+        evidence.append(Evidence(fact=key, value=shown, file="settings", detector=detector))
     for key, secret in settings.secrets.items():
         name, field = _split(key, components)
         if field.startswith("file."):

@@ -16,11 +16,13 @@ class Settings(Value):
     """What a user changes about an app without a commit. Keys are `component.field` (`web.replicas`) or
     `component.env.NAME`; each wins over analysis.
 
-    `secrets` maps `component.env.NAME` to the name of a stored secret.
+    `secrets` maps `component.env.NAME` to the name of a stored secret. `observed` is what nobody has set, and a start
+    has shown to be otherwise than analysis says (`web.port`).
     """
 
     values: dict[str, str] = {}
     secrets: dict[str, str] = {}
+    observed: dict[str, str] = {}
 
 
 class App(Value):

@@ -55,7 +55,8 @@ class ChangeRequest(Value):
     """The input of `DeployApp`, `StopApp` and `DeleteApp`.
 
     `revision`: go to that one (rollback) instead of making a new one. `fetch`: look for a new commit first.
-    `components`: only these, and what they depend on. `settings` and `secrets` are merged into the app's own.
+    `components`: only these, and what they depend on. `settings`, `secrets` and `observed` are merged into the app's
+    own.
     `on_failure` `auto` means `rollback` when an old revision runs, else `hold`.
     """
 
@@ -67,6 +68,7 @@ class ChangeRequest(Value):
     components: tuple[str, ...] = ()
     settings: dict[str, str] = {}
     secrets: dict[str, str] = {}
+    observed: dict[str, str] = {}
     on_failure: OnFailure = "auto"
     avoid_providers: tuple[str, ...] = ()
     keep_data: bool = True
@@ -97,7 +99,8 @@ class ComponentProgress(Value):
 
 class Failure(Value):
     """Why a change failed: `code` is stable, `where` names the thing concerned (a file and line, a key), `log` holds
-    the last lines of the instance that failed, `not_undone` says what is left of a change that was undone."""
+    the last lines of the instance that failed, `observed` the settings that fit what was seen instead, `not_undone`
+    what is left of a change that was undone."""
 
     code: str
     message: str
@@ -105,6 +108,7 @@ class Failure(Value):
     where: str = ""
     component: str = ""
     log: tuple[str, ...] = ()
+    observed: dict[str, str] = {}
     not_undone: tuple[str, ...] = ()
 
 

@@ -113,6 +113,13 @@ class ProbeResult(Value):
     running: bool = True
 
 
+class Listener(Value):
+    """A TCP socket on which an instance takes connections; of `loopback`, from nobody but itself."""
+
+    port: int
+    loopback: bool = False
+
+
 class LogQuery(Value):
     """`since_s`: only lines of the last so many seconds."""
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from iarnet.models.component import EnvVar, HealthCheck
-from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
+from iarnet.models.instance import Instance, InstanceSpec, Listener, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Capacity
@@ -92,6 +92,10 @@ class Provider(Protocol):
 
     async def probe(self, name: str, check: HealthCheck) -> ProbeResult:
         """Try once whether it answers. Raises `NotFound` when there is no such instance."""
+        ...
+
+    async def listening(self, name: str) -> tuple[Listener, ...] | None:
+        """Where it takes connections, now; None when it can't be known. Raises `NotFound`."""
         ...
 
     def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:

@@ -20,7 +20,7 @@ from iarnet.errors import (
     StaleEpoch,
 )
 from iarnet.models.component import HealthCheck
-from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
+from iarnet.models.instance import Instance, InstanceSpec, Listener, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import Capabilities, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import GIB, Capacity, Resources
@@ -39,6 +39,7 @@ class _Running:
     spec: InstanceSpec
     instance: Instance
     ready: bool = True
+    listening: tuple[Listener, ...] | None = None
     lines: list[LogLine] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,6 +103,10 @@ class MemoryProvider:
 
     def mend_readiness(self, name: str) -> None:
         self._one(name).ready = True
+
+    def listen(self, name: str, *where: Listener) -> None:
+        """It takes connections there and nowhere else."""
+        self._one(name).listening = where
 
     def say(self, name: str, text: str, stream: Literal["stdout", "stderr"] = "stdout") -> None:
         """It prints a line."""
@@ -255,7 +260,17 @@ class MemoryProvider:
             return ProbeResult(ready=False, running=False, detail=ended)
         if check.type == "none":
             return ProbeResult(ready=True, detail="running")
-        return ProbeResult(ready=one.ready, detail=f"{check.type} check: {'answers' if one.ready else 'no answer'}")
+        ready = one.ready and (one.listening is None or Listener(port=check.port or 0) in one.listening)
+        return ProbeResult(ready=ready, detail=f"{check.type} check: {'answers' if ready else 'no answer'}")
+
+    async def listening(self, name: str) -> tuple[Listener, ...] | None:
+        await self._step("listening", name)
+        one = self._one(name)
+        if one.instance.state != "running":
+            return ()
+        if one.listening is None:
+            return tuple(Listener(port=p.port) for p in one.spec.ports if p.protocol == "tcp")
+        return one.listening
 
     async def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         await self._step("logs", name)

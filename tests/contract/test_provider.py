@@ -20,7 +20,7 @@ from iarnet.errors import (
     StaleEpoch,
 )
 from iarnet.models.component import HealthCheck, Volume
-from iarnet.models.instance import InstanceSpec, LogLine, LogQuery, PortBinding
+from iarnet.models.instance import InstanceSpec, Listener, LogLine, LogQuery, PortBinding
 from iarnet.models.provider import ProviderEvent
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Resources
@@ -402,6 +402,18 @@ async def test_readiness_comes_and_goes(world: World) -> None:
     assert (await world.provider.probe(made.name, HealthCheck(type="none"))).ready
     await world.mend_readiness(made.name)
     await _until_ready(world, made.name)
+
+
+@pytest.mark.elsewhere
+async def test_where_it_listens_can_be_seen(world: World) -> None:
+    made = await world.provider.deploy(spec_of(world))
+    await _until_ready(world, made.name)
+    seen = await world.provider.listening(made.name) or ()
+    assert [each for each in seen if not each.loopback] == [Listener(port=PORT)]
+    await world.end(made.name, 0)
+    assert not await world.provider.listening(made.name)
+    with pytest.raises(NotFound):
+        await world.provider.listening("iarnet-nobody-web-r1-0")
 
 
 @pytest.mark.elsewhere

@@ -24,7 +24,7 @@ from iarnet.errors import (
     SpecMismatch,
 )
 from iarnet.models.component import EnvVar, HealthCheck, Volume
-from iarnet.models.instance import InstanceSpec, LogQuery, PortBinding
+from iarnet.models.instance import InstanceSpec, Listener, LogQuery, PortBinding
 from iarnet.models.provider import ProviderInfo, ProviderRegistration
 from iarnet.models.resources import MIB, Resources
 from iarnet.providers.base import Provider
@@ -133,6 +133,21 @@ async def test_what_is_in_use_is_not_released(world: DockerWorld) -> None:
     await world.end(made.name, 0)
     with pytest.raises(Conflict, match="in use"):
         await world.provider.release(world.app, 1, ("web/data",))
+
+
+async def test_where_an_image_without_programs_listens_is_seen_from_here(world: DockerWorld) -> None:
+    """And what only the instance itself gets to, such as the engine's own resolver, is told apart."""
+    serve = "rm /bin/cat; httpd -p 127.0.0.1:9000 -h /tmp; exec httpd -f -p 8080 -h /tmp"
+    made = await world.provider.deploy(spec_of(world, command=("sh", "-c", serve)))
+
+    async def seen() -> bool:
+        found = await world.provider.listening(made.name) or ()
+        outside = [each for each in found if not each.loopback]
+        return outside == [Listener(port=8080)] and Listener(port=9000, loopback=True) in found
+
+    await eventually(seen, "both are seen")
+    without = await world.provider.probe(made.name, HealthCheck(type="command", command=("cat",)))
+    assert "exit code 127" in without.detail or "not found" in without.detail
 
 
 async def test_a_used_up_pool(world: DockerWorld) -> None:

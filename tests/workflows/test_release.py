@@ -136,7 +136,7 @@ async def test_undoing_waits_for_a_provider_that_is_away(world: World, monkeypat
 async def test_what_was_accepted_is_recorded_though_the_store_was_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "_STORE_PATIENCE", 2)
+    monkeypatch.setitem(failures._LONGER, StoreUnavailable, 2)
     facts, errors = world.store.facts, Counter(begin=3, finish=3)
 
     def at_times(name: str) -> Callable[..., Awaitable[Any]]:

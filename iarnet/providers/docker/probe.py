@@ -1,13 +1,16 @@
 """Whether a container answers: from here where its address can be reached, else from inside it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from importlib import import_module
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 
 from iarnet.errors import Conflict, IarnetError, NotFound, ProviderUnavailable
 from iarnet.models.component import HealthCheck
-from iarnet.models.instance import Instance, ProbeResult
+from iarnet.models.instance import Instance, Listener, ProbeResult
 from iarnet.providers.docker.channel import Channel
 from iarnet.providers.docker.companion import Companion
 from iarnet.providers.docker.engine import Engine
@@ -16,6 +19,9 @@ from iarnet.providers.docker.request import stream
 from iarnet.providers.docker.ssh import SshTunnel
 from iarnet.providers.probe import Dial, Pair, probe_port
 
+_TABLES = ("tcp", "tcp6")
+_SHOW_TABLES = ["cat", *(f"/proc/net/{name}" for name in _TABLES)]
+_HEADING = "local_address"
 _LISTENING = "0A"
 _NO_SUCH_PROGRAM = (126, 127)
 _SHOWN = 200
@@ -42,6 +48,18 @@ class Prober:
         if port is None:
             return ProbeResult(ready=False, detail=f"the {check.type} check names no port and the component has none")
         return await self._port(instance, check, port)
+
+    async def listening(self, instance: Instance, pid: int) -> tuple[Listener, ...] | None:
+        """`pid`: of its program, on the engine's machine. From inside where the image has `cat`."""
+        if instance.state != "running":
+            return ()
+        code, output = await self._run(instance, _SHOW_TABLES)
+        if code not in _NO_SUCH_PROGRAM:
+            return listeners(output) if _HEADING in output else None
+        if not (self._engine.connection.local and instance.address):
+            return None
+        table = await asyncio.to_thread(_seen_from_here, pid, instance.address)
+        return None if table is None else listeners(table)
 
     async def _port(self, instance: Instance, check: HealthCheck, port: int) -> ProbeResult:
         connection = self._engine.connection
@@ -78,7 +96,7 @@ class Prober:
 
     async def _listening(self, instance: Instance, check: HealthCheck, port: int) -> ProbeResult:
         """What is left for an engine whose containers can't be reached: whether something listens on the port."""
-        code, output = await self._run(instance, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        code, output = await self._run(instance, _SHOW_TABLES)
         if code in _NO_SUCH_PROGRAM:
             return ProbeResult(
                 ready=False,
@@ -88,7 +106,7 @@ class Prober:
         what = (
             f"port {port}, seen from inside the container (not requested: a {check.type} check over a remote engine)"
         )
-        listens = port in listening_ports(output)
+        listens = Listener(port=port) in listeners(output)
         return ProbeResult(ready=listens, detail=f"{what}: {'listening' if listens else 'nothing listens'}")
 
     async def _run(self, instance: Instance, command: list[str]) -> tuple[int, str]:
@@ -112,10 +130,33 @@ class Prober:
         return int(ended["ExitCode"]), output.decode(errors="replace")
 
 
-def listening_ports(table: str) -> set[int]:
-    """The ports of listening sockets in the text of `/proc/net/tcp` and `tcp6` (see proc(5))."""
+def listeners(table: str) -> tuple[Listener, ...]:
+    """The listening sockets in the text of `/proc/net/tcp` and `tcp6` (see proc(5))."""
     rows = [line.split() for line in table.splitlines()]
-    return {int(r[1].rpartition(":")[2], 16) for r in rows if len(r) > 3 and r[3] == _LISTENING}
+    places = {r[1] for r in rows if len(r) > 3 and r[3] == _LISTENING}
+    return tuple(_listener(*place.split(":")) for place in sorted(places))
+
+
+def _listener(address: str, port: str) -> Listener:
+    """`address` in hexadecimal, as words of four bytes that the machine has in its own order."""
+    words = [bytes.fromhex(address[at : at + 8]) for at in range(0, len(address), 8)]
+    found = ip_address(b"".join(word[::-1] if sys.byteorder == "little" else word for word in words))
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return Listener(port=int(port, 16), loopback=(mapped or found).is_loopback)
+
+
+def _seen_from_here(pid: int, address: str) -> str | None:
+    """The sockets of a process, if it is one of this machine's and `address` is its own. Reads `/proc` (proc(5)).
+
+    An engine in a virtual machine numbers the processes there: the number may be somebody else's here.
+    """
+    net = Path(f"/proc/{pid}/net")
+    try:
+        if address not in (net / "fib_trie").read_text().split():
+            return None
+        return "".join((net / name).read_text() for name in _TABLES if (net / name).exists())
+    except OSError:
+        return None
 
 
 def through(tunnel: SshTunnel, patience_s: float) -> Dial:

@@ -19,7 +19,7 @@ from iarnet.errors import (
     StaleEpoch,
 )
 from iarnet.models.component import HealthCheck
-from iarnet.models.instance import Instance, InstanceSpec, LogLine, LogQuery, ProbeResult
+from iarnet.models.instance import Instance, InstanceSpec, Listener, LogLine, LogQuery, ProbeResult
 from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import Capacity
@@ -181,6 +181,10 @@ class DockerProvider:
 
     async def probe(self, name: str, check: HealthCheck) -> ProbeResult:
         return await self._prober.probe(instance(await self._found(name), self.info.id), check)
+
+    async def listening(self, name: str) -> tuple[Listener, ...] | None:
+        found = await self._found(name)
+        return await self._prober.listening(instance(found, self.info.id), found["State"]["Pid"])
 
     async def logs(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         found = await self._found(name)

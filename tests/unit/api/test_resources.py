@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from api.services import Services
+from iarnet.models.app import Settings
 from iarnet.models.change import Begin, ComponentProgress, Failure, Progress
 
 pytestmark = pytest.mark.usefixtures("shop")
@@ -150,10 +151,17 @@ async def test_settings_are_merged_and_taken_away(client: httpx.AsyncClient, sho
     assert await patch(values={"web.replicas": None, "web.env.B": "2"}) == {
         "values": {"web.env.A": "1", "web.env.B": "2"},
         "secrets": {"web.env.KEY": "shop/key"},
+        "observed": {},
     }
     replaced = await patch(values={"web.env.KEY": "plain"})
     assert replaced["secrets"] == {}, "a key is a value or a secret"
     assert (await client.get(f"{V1}/apps/shop/settings")).json() == replaced
+
+
+async def test_what_a_user_sets_is_no_more_what_was_observed(client: httpx.AsyncClient, shop: Services) -> None:
+    await shop.store.apps.set_settings("shop", Settings(observed={"web.port": "3000", "api.port": "9000"}))
+    answer = await client.patch(f"{V1}/apps/shop/settings", json={"values": {"web.port": "8080"}})
+    assert answer.json() == {"values": {"web.port": "8080"}, "secrets": {}, "observed": {"api.port": "9000"}}
 
 
 @pytest.mark.parametrize(
