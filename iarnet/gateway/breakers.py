@@ -19,9 +19,15 @@ _LINE = re.compile(
 
 
 def pattern(app: str = "") -> str:
-    """Of the names that are understood here, of all apps or of one, for Envoy to keep and to tell."""
+    """Of the names that are understood here, of all apps or of one, for Envoy to tell."""
     full = rf"circuit_breakers\.default\.({'|'.join(_OPEN)})"
     return rf"^cluster\.{app or '[^./]+'}/[^.]+\.({full}|upstream_({'|'.join((*_REQUESTS, _CONNECTIONS))}))$"
+
+
+def kept(cluster: str) -> list[str]:
+    """The names that are understood here of this cluster."""
+    full = [f"circuit_breakers.default.{name}" for name in _OPEN]
+    return [f"cluster.{cluster}.{name}" for name in (*full, *(f"upstream_{w}" for w in (*_REQUESTS, _CONNECTIONS)))]
 
 
 def breakers(stats: str, services: Iterable[Service]) -> list[Breaker]:

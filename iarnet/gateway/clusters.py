@@ -14,10 +14,12 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
+from iarnet.gateway import breakers, stats
 from iarnet.gateway.checks import active_check
+from iarnet.gateway.keeping import only
 from iarnet.gateway.packing import packed
 from iarnet.models.component import Ejection, HealthCheck, Limits
-from iarnet.models.traffic import Endpoint, EndpointState, Service
+from iarnet.models.traffic import HTTP_PROTOCOLS, Endpoint, EndpointState, Protocol, Service
 
 CONNECT_TIMEOUT_S = 1
 """An instance is one bridge away. Where nothing answers for so long nothing is, and the next one is tried."""
@@ -87,7 +89,7 @@ def first_version(name: str) -> str:
 def cluster(
     name: str,
     *,
-    http: bool,
+    protocol: Protocol,
     http2: bool = True,
     check: HealthCheck | None = None,
     limits: Limits | None = None,
@@ -100,8 +102,11 @@ def cluster(
     `http2`, instances hear HTTP/1.1 also from clients that speak HTTP/2. Not to be changed: whoever asks for the same
     gets the same, as each change of an app asks for all of its clusters.
     """
+    by_http = protocol in HTTP_PROTOCOLS or _by_grpc(check)
+    counted = [*stats.kept(name, protocol), *(breakers.kept(name) if limits else [])]
     return Cluster(
         name=name,
+        metadata=only(counted),
         type="EDS",
         eds_cluster_config={"eds_config": {"ads": {}, "resource_api_version": "V3"}},
         connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_S),
@@ -121,7 +126,7 @@ def cluster(
         # By default what is well stays, although we have taken it away.
         ignore_health_on_host_removal=True,
         upstream_connection_options={"tcp_keepalive": _KEEPALIVE},
-        typed_extension_protocol_options=_http_options(check, http2=http2) if http or _by_grpc(check) else {},
+        typed_extension_protocol_options=_http_options(check, http2=http2) if by_http else {},
     )
 
 

@@ -14,8 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource
-from google.protobuf.any_pb2 import Any as Packed
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 from google.protobuf.message import Message
 
 from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Resources
@@ -199,7 +198,10 @@ class Conversation:
         return DeltaDiscoveryResponse(type_url=type_url, nonce=self._new_nonce())
 
     def _side(self, app: str) -> _Side:
-        return self._sides.setdefault(app, _Side())
+        side = self._sides.get(app)
+        if side is None:
+            side = self._sides[app] = _Side()
+        return side
 
     def _take_over(self, request: DeltaDiscoveryRequest) -> set[str]:
         """What an Envoy that connects again has already."""
@@ -314,8 +316,8 @@ def _first(message: Message) -> Item | None:
     return _item(first)
 
 
-def _resource(name: str, type_url: str, item: Item) -> Any:
-    return Resource(name=name, version=item.version, resource=Packed(type_url=type_url, value=item.body))
+def _resource(name: str, type_url: str, item: Item) -> dict[str, Any]:
+    return {"name": name, "version": item.version, "resource": {"type_url": type_url, "value": item.body}}
 
 
 def _new(side: _Side, type_url: str, wanted: Mapping[str, Item]) -> list[str]:

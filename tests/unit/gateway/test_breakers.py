@@ -2,7 +2,7 @@
 
 import re
 
-from iarnet.gateway.breakers import breakers, pattern
+from iarnet.gateway.breakers import breakers, kept, pattern
 from iarnet.models.component import Limits
 from iarnet.models.traffic import Breaker
 from tests.unit.gateway.instances import service
@@ -32,8 +32,9 @@ def test_all_revisions_of_what_has_limits_count_together() -> None:
 
 def test_only_what_is_understood_is_kept() -> None:
     names = [line.partition(":")[0] for line in STATS.splitlines()]
-    assert all(re.search(pattern(), name) for name in names)
+    assert all(re.search(pattern(), name) for name in (*names, *kept("shop/api/80/tcp")))
     assert all(re.search(pattern("shop"), name) for name in names)
     assert not any(re.search(pattern("sho"), name) for name in names)
+    assert {name for name in names if name.startswith("cluster.shop/api/80/tcp.")} <= set(kept("shop/api/80/tcp"))
     for other in ("cluster.ads.upstream_cx_overflow", "cluster.shop/api/80/tcp.circuit_breakers.high.rq_open"):
         assert not re.search(pattern(), other)

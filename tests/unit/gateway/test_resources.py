@@ -7,6 +7,7 @@ import pytest
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from xds.type.matcher.v3.ip_pb2 import IPMatcher
 
 from iarnet.gateway.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resources, resources
 from iarnet.models.component import Ejection
@@ -227,12 +228,13 @@ def test_a_changed_route_changes_no_listener() -> None:
 def test_only_the_network_of_the_app_may_use_an_internal_listener() -> None:
     found = of(service(subnet="10.210.8.0/24", host_port=20000), service("db", 5432, "tcp", subnet="10.210.8.0/24"))
     for name, listener in found[LISTENER].items():
-        ranges = [
-            [f"{r.address_prefix}/{r.prefix_len.value}" for r in chain.filter_chain_match.source_prefix_ranges]
-            for chain in listener.filter_chains
-        ]
         published = "0.0.0.0" in name
-        assert ranges == [[] if published else ["10.210.8.0/24"]] * len(listener.filter_chains)
+        ranges = IPMatcher()
+        restricted = listener.filter_chain_matcher.matcher_tree.custom_match.typed_config.Unpack(ranges)
+        assert restricted is not published
+        inside = [f"{r.address_prefix}/{r.prefix_len.value}" for m in ranges.range_matchers for r in m.ranges]
+        assert inside == ([] if published else ["10.210.8.0/24"])
+        assert listener.filter_chain_matcher.HasField("on_no_match") is published, "else strangers come in"
         assert listener.freebind.value is not published
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from iarnet.gateway.stats import Counts, Window, counted, pattern, told
+from iarnet.gateway.stats import Counts, Window, counted, kept, pattern, told
 from iarnet.models.traffic import RecentTraffic
 from tests.unit.gateway.instances import service
 
@@ -68,6 +68,14 @@ def test_what_envoy_is_asked_for_is_what_is_understood() -> None:
     assert [name for name in names if re.fullmatch(pattern(), name)] == of_apps
     assert [name for name in names if re.fullmatch(pattern("gone"), name)] == [of_apps[-4]]
     assert not re.fullmatch(pattern(), "cluster.shop/api/8080/tcp.external.upstream_rq_time")
+
+
+def test_what_a_cluster_keeps_is_what_is_understood() -> None:
+    api, db, calls = (set(kept(f"shop/api/{n}/tcp", p)) for n, p in ((80, "http"), (5432, "tcp"), (50051, "grpc")))
+    assert all(re.fullmatch(pattern("shop"), name) for name in api | db | calls)
+    assert {"cluster.shop/api/80/tcp.upstream_rq_5xx", "cluster.shop/api/80/tcp.upstream_rq_time"} <= api
+    assert "cluster.shop/api/5432/tcp.upstream_cx_none_healthy" in db
+    assert "cluster.shop/api/50051/tcp.grpc.14" in calls
 
 
 def test_rates_are_of_what_was_added() -> None:
