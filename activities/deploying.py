@@ -1,5 +1,9 @@
 """Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
@@ -18,6 +22,8 @@ _LONGEST_LINE = 2000
 _DRAIN_S = 10.0
 # Others wait for its successor meanwhile.
 _HOLD_S = 3.0
+_CLOSED_S = 5.0
+_LOOK_S = 0.02
 
 
 class Deploying:
@@ -36,7 +42,9 @@ class Deploying:
         async with heartbeating():
             await self._refuse_stale(effect)
             services = await _services(provider, effect)
+            before = await self._store.traffic.services(effect.app, provider.info.id)
             await gateway.serve(effect.app, provider.info.id, services)
+            await _left(provider, before, services)
             for name in operation.admits:
                 if instance := await provider.inspect(name):
                     await gateway.admit(instance)
@@ -140,6 +148,17 @@ async def _services(provider: Provider, effect: Effect) -> list[Service]:
     slots = sorted({0, *(port.slot for port in ports)})
     networks = {slot: await provider.network(app, slot, room) for slot in slots}
     return [Service(app=app, provider_id=provider.info.id, **dict(p), **dict(networks[p.slot])) for p in ports]
+
+
+async def _left(provider: Provider, before: Sequence[Service], after: Sequence[Service]) -> None:
+    """Return when the host ports that are no longer served can be had by whoever is next: Envoy closes them a moment
+    after it has said so. One that is not free by then is named when somebody wants it."""
+    freed = {(s.host_port, s.transport) for s in before} - {(s.host_port, s.transport) for s in after}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSED_S):
+            for port, transport in freed:
+                while port and not await provider.host_port_free(port, transport):  # noqa: ASYNC110 - not ours
+                    await asyncio.sleep(_LOOK_S)
 
 
 async def _last_lines(provider: Provider, name: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from temporalio import activity
 
@@ -28,7 +29,7 @@ from iarnet.planning.diff import Wanted, World, diff
 from iarnet.planning.graph import closure, groups
 from iarnet.planning.lasting import lasting, stranded
 from iarnet.planning.room import with_room
-from iarnet.planning.serving import Serving, with_serving
+from iarnet.planning.serving import Serving, handed_over, with_serving
 from iarnet.providers.base import Providers
 from iarnet.store.base import Clock, Store
 
@@ -128,7 +129,7 @@ class Planning:
         scope = closure(request.components, names, revision.edges) if request.components else None
         placement = self._place(request.avoid_providers, revision, scene, scope)
         wanted, serving, notes = await self._wanted(prepare, target, placement, scene, scope)
-        _refuse_clashes(wanted, await self._store.instances.list())
+        _refuse_clashes(wanted, await self._store.instances.list(names={each.spec.name for each in wanted}))
         operations, kept = diff(
             World(
                 wanted=wanted,
@@ -138,10 +139,11 @@ class Planning:
                 undoing=prepare.compensation,
                 scope=scope,
                 unreachable=scene.unreachable,
-                renewed={e.from_ for each in serving.values() for e in revision.edges if e.to in each.moved},
+                renewed=await self._renewed(revision, serving, scene),
             )
         )
-        operations = with_room(with_serving(operations, scene.complete(serving, kept, scope)), kept)
+        operations = with_serving(operations, scene.complete(serving, kept, scope), scene.actual)
+        operations = with_room(operations, kept)
         if not prepare.dry_run:
             await self._reserve(_leases(operations, prepare.deployment.epoch), scene, _CHANGE_S)
         return Plan(
@@ -157,6 +159,7 @@ class Planning:
                 *_observed(request.observed),
                 *_powerful(revision),
                 *_stop_first(operations),
+                *handed_over(operations),
                 *_left_behind(scene),
             ),
             lasting=_lasting(prepare, operations, scene),
@@ -190,17 +193,30 @@ class Planning:
                 self._providers.get(provider_id),
                 scene.host_ports(provider_id),
                 prepare.dry_run,
+                scene.untouched(scope),
             )
-            serving[provider_id], direct = scene.serving(provider_id, here, host_ports, scope)
+            specs = partial(
+                instance_specs,
+                target.revision,
+                host_ports=host_ports,
+                owner=self._owner,
+                epoch=prepare.deployment.epoch,
+            )
+            offered = scene.offered(provider_id, here, specs, undoing=prepare.compensation)
+            serving[provider_id], direct = scene.serving(provider_id, offered, host_ports, scope)
             notes += [*more, *direct]
             through = {port.component: port.slot for port in serving[provider_id].after}
             for component in here:
                 build = target.builds.get(component.name)
-                specs = instance_specs(
-                    target.revision, component, host_ports, self._owner, prepare.deployment.epoch, through
-                )
-                wanted += [Wanted(spec, provider_id, build) for spec in specs]
+                wanted += [Wanted(spec, provider_id, build) for spec in specs(component, served=through)]
         return wanted, serving, notes
+
+    async def _renewed(self, revision: Revision, serving: Mapping[str, Serving], scene: Scene) -> set[str]:
+        """The components that need what has another address now, and know the old one."""
+        moved = {(e.from_, e.to) for each in serving.values() for e in revision.edges if e.to in each.moved}
+        users = {user for user, _ in moved}
+        specs = [await self._store.instances.spec(i.name) for i in scene.actual if i.component in users]
+        return {s.component for s in specs if s and any((s.component, name) in moved for name in s.hosts)}
 
     async def _reserve(self, leases: Sequence[Lease], scene: Scene, for_s: float) -> None:
         until = self._clock() + timedelta(seconds=for_s)
@@ -279,9 +295,9 @@ def _routed(plan: Plan, scene: Scene, node: str) -> Plan:
     return plan.model_copy(update={"operations": routed})
 
 
-def _refuse_clashes(wanted: Sequence[Wanted], everything: Sequence[Instance]) -> None:
+def _refuse_clashes(wanted: Sequence[Wanted], called_so: Sequence[Instance]) -> None:
     """`web-api` of `shop` and `api` of `shop-web` would be called the same."""
-    holders = {(i.name, i.provider_id): i for i in everything}
+    holders = {(i.name, i.provider_id): i for i in called_so}
     for each in wanted:
         holder = holders.get((each.spec.name, each.provider_id))
         if holder and holder.app != each.spec.app:
@@ -316,10 +332,15 @@ def _powerful(revision: Revision) -> list[str]:
 def _stop_first(operations: Sequence[Operation]) -> list[str]:
     removed = {op.id: op for op in operations if op.kind == "remove"}
     return [
-        f"{op.component}: the old instance stops before the new one starts, because the two can't run side by side"
+        f"{op.component}: {_old(op, removed)} stops before the new one starts, because the two can't run side by side"
         for op in operations
-        if op.kind == "deploy" and any(need in removed for need in op.after)
+        if op.kind == "deploy" and not removed.keys().isdisjoint(op.after)
     ]
+
+
+def _old(operation: Operation, removed: Mapping[str, Operation]) -> str:
+    others = {removed[id].component for id in operation.after if id in removed} - {operation.component}
+    return f"the old instance of {', '.join(sorted(others))}" if others else "the old instance"
 
 
 def _left_behind(scene: Scene) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Host ports: an app keeps the one it has, and nobody gets one that is taken."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from iarnet import faults
 from iarnet.errors import PortTaken
@@ -18,20 +18,27 @@ class HostPorts:
         self._pool = pool
 
     async def choose(
-        self, app: str, components: Sequence[Component], provider: Provider, ours: set[int], dry_run: bool
+        self,
+        app: str,
+        components: Sequence[Component],
+        provider: Provider,
+        ours: set[int],
+        dry_run: bool,
+        staying: Collection[str] = (),
     ) -> tuple[dict[str, int], list[str]]:
         """Ledger key -> host port for everything published on this provider, and notes about second choices.
 
-        `ours`: what the app listens on there already. Raises `PortTaken` for a port that was demanded and is held by
-        something else.
+        `ours`: what the app listens on there already; `staying`: components of it that the change leaves alone.
+        Raises `PortTaken` for a port that was demanded and is held by something else.
         """
         claims = await self._ledger.ports(provider.info.id)
+        given_up = _given_up(app, components, claims, staying)
         chosen: dict[str, int] = {}
         notes: list[str] = []
         for component in components:
             for key, _, publish, wanted in published(component):
                 kept = next((port for port, holder in claims.items() if holder == (app, key)), None)
-                port = await self._one(app, key, publish, wanted, kept, provider, ours, claims, dry_run)
+                port = await self._one(app, key, publish, wanted, kept, provider, ours, claims, dry_run, given_up)
                 faults.reached("port.claimed")
                 claims[port] = (app, key)
                 chosen[key] = port
@@ -50,14 +57,19 @@ class HostPorts:
         ours: set[int],
         claims: dict[int, tuple[str, str]],
         dry_run: bool,
+        given_up: Collection[str],
     ) -> int:
         async def usable(port: int) -> bool:
-            mine = claims.get(port) == (app, key)
+            holder = claims.get(port)
+            passes = port == wanted and holder is not None and holder[0] == app and holder[1] in given_up
+            mine = holder == (app, key) or passes
             return (mine and port in ours) or ((mine or port not in claims) and await provider.host_port_free(port))
 
         async def taken(port: int) -> bool:
             """Another app may have been a moment faster since `claims` were read."""
-            return await usable(port) and (dry_run or await self._ledger.claim_port(provider.info.id, app, key, port))
+            if not await usable(port):
+                return False
+            return dry_run or await self._ledger.claim_port(provider.info.id, app, key, port, given_up)
 
         if publish == "exact" and wanted:
             if await taken(wanted):
@@ -71,6 +83,20 @@ class HostPorts:
             where=key,
             hint="Widen docker.publish_ports, or stop something.",
         )
+
+
+def _given_up(
+    app: str, components: Sequence[Component], claims: Mapping[int, tuple[str, str]], staying: Collection[str]
+) -> set[str]:
+    """The keys of the app that want none of what they hold any more: another component may ask for it."""
+    wanted = {key: (how, port) for component in components for key, _, how, port in published(component)}
+
+    def gives_up(key: str, port: int) -> bool:
+        if key not in wanted:
+            return key.split("/")[0] not in staying
+        return wanted[key][0] == "exact" and wanted[key][1] not in (None, port)
+
+    return {key for port, (holder, key) in claims.items() if holder == app and gives_up(key, port)}
 
 
 def _candidates(wanted: int | None, kept: int | None, pool: Iterable[int]) -> Iterable[int]:

@@ -1,11 +1,12 @@
 """What is there when a plan is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from iarnet.models.app import Revision
 from iarnet.models.component import Component
-from iarnet.models.instance import Instance
+from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Kept
 from iarnet.models.provider import ProviderState
 from iarnet.models.traffic import Route, ServedPort, Service
@@ -16,6 +17,12 @@ from iarnet.store.base import Store
 
 # The others were on their way out when their change ended: who stays is admitted anew.
 _ADMITTED = ("active", "suspended")
+
+
+class Specs(Protocol):
+    """What a component's instances are, by the slots of what is reached through the gateway."""
+
+    def __call__(self, component: Component, *, served: Mapping[str, int] | None = None) -> list[InstanceSpec]: ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,10 @@ class Scene:
             s.info.id for s in self.states.values() if s.status == "active"
         }
 
+    def untouched(self, scope: Collection[str] | None) -> set[str]:
+        """The components that a change of this scope leaves alone."""
+        return set() if scope is None else {i.component for i in self.actual} - {*scope}
+
     def host_ports(self, provider_id: str) -> set[int]:
         """What the app listens on there, itself or through the gateway."""
         direct = {p.host_port for i in self.actual if i.provider_id == provider_id for p in i.ports if p.host_port}
@@ -46,15 +57,29 @@ class Scene:
         here = [service for service in self.services if service.provider_id == provider_id]
         return tuple(ServedPort(**service.model_dump(include=set(ServedPort.model_fields))) for service in here)
 
+    def offered(
+        self, provider_id: str, components: Sequence[Component], specs: Specs, *, undoing: bool
+    ) -> list[Component]:
+        """Those that are to be reached through the gateway, if it can. `undoing`: what the change that is undone has
+        not come to stays as it is, also where it is reached in another way than it would be now."""
+        able = self.states[provider_id].info.capabilities.gateway
+        if not undoing:
+            return list(components) if able else []
+        served = {port.component for port in self.served_by(provider_id)}
+
+        def through(c: Component) -> bool:
+            stays = c.name in served and self._runs(specs(c, served={c.name: 0}), provider_id)
+            return stays or (able and not self._runs(specs(c), provider_id))
+
+        return [component for component in components if through(component)]
+
     def serving(
         self, provider_id: str, components: Sequence[Component], host_ports: Mapping[str, int], scope: set[str] | None
     ) -> tuple[Serving, list[str]]:
         """What is to be served for these components, beside those that the change leaves alone; and notes."""
         idle = self._idle(provider_id, scope)
-        can = self.states[provider_id].info.capabilities
-        if not can.gateway:
-            return Serving(idle.before), []
-        ports, notes = served(components, host_ports, idle.before, can.lowest_port)
+        lowest = self.states[provider_id].info.capabilities.lowest_port
+        ports, notes = served(components, host_ports, idle.before, lowest)
         found = replace(idle, after=(*idle.after, *ports))
         return found, [*notes, *self._lost_ways(found)]
 
@@ -69,6 +94,12 @@ class Scene:
             unknown = [k for k in kept if k.provider_id == provider_id and k.instance not in self.admitted]
             found[provider_id] = replace(each, admits=tuple(k.instance for k in unknown if k.component in through))
         return found
+
+    def _runs(self, specs: Iterable[InstanceSpec], provider_id: str) -> bool:
+        """All of these, whatever revision made them."""
+        running = (i for i in self.actual if i.provider_id == provider_id and i.state == "running")
+        there = {(i.component, i.replica, i.spec_hash) for i in running}
+        return all((spec.component, spec.replica, spec.spec_hash) in there for spec in specs)
 
     def _lost_ways(self, serving: Serving) -> list[str]:
         """Routes that lead to what the change takes away."""
@@ -85,11 +116,11 @@ class Scene:
 async def look(store: Store, providers: Providers, owner: str, name: str) -> Scene:
     """Raises `NotFound` when there is no such app."""
     app = await store.apps.get(name)
-    leases = await store.ledger.leases()
+    reserved = await store.ledger.reserved()
     states = {}
     for state in await store.providers.states():
-        held = [lease.resources for lease in leases if lease.provider_id == state.info.id]
-        states[state.info.id] = state.model_copy(update={"reserved": sum(held, start=type(state.reserved)())})
+        held = reserved.get(state.info.id, type(state.reserved)())
+        states[state.info.id] = state.model_copy(update={"reserved": held})
     return Scene(
         states=states,
         actual=tuple(await _actual(store, providers, owner, name, states)),

@@ -17,6 +17,7 @@ from bench.durable import durable
 from bench.failures import envoy_killed, instance_killed, node_killed
 from bench.idle import idle
 from bench.many import many
+from bench.operations import operations
 from bench.options import Options
 from bench.programs import LoadProgram, load_program
 from bench.reimporting import reimporting
@@ -24,6 +25,7 @@ from bench.replacing import replacing
 from bench.report import Figure, table
 from bench.restarting import restarting
 from bench.resuming import resuming
+from bench.servers import servers
 from bench.throughput import throughput
 
 Row = Callable[[LoadProgram, Path, Options], Awaitable[list[Figure]]]
@@ -40,6 +42,8 @@ ROWS: dict[str, Row] = {
     "resuming": resuming,
     "deploying": deploying,
     "durable": durable,
+    "servers": servers,
+    "operations": operations,
     "many": many,
     "reimporting": reimporting,
     "restarting": restarting,

@@ -20,6 +20,7 @@ from workers.node import running
 
 NODE = "bench"
 _WAIT_S = 300.0
+_OWN = Temporal(port=0, ui_port=0)
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Inside:
     http: httpx.AsyncClient
     client: Client
     calls: Calls
-    temporal: psutil.Process
+    temporal: psutil.Process | None
 
     async def ended(self, answer: httpx.Response) -> dict[str, Any]:
         """The progress of a run that was accepted, once it has ended. It must have ended well."""
@@ -66,23 +67,31 @@ class Inside:
         await self.ended(await self.http.post(f"/api/v1/apps/{app}/stop", json={}))
         return seconds
 
+    async def history(self, app: str) -> tuple[int, int]:
+        """Events and bytes of a deployment of it: the last that Temporal lists, which takes it a moment."""
+        ended = f'WorkflowId = "change.{app}" AND WorkflowType = "DeployApp" AND ExecutionStatus = "Completed"'
+        last = await anext(self.client.list_workflows(ended, limit=1))
+        return last.history_length, last.raw_info.history_size_bytes
+
     def cpu_s(self) -> tuple[float, float]:
-        """Of this process, which asks as well, and of Temporal."""
-        return cpu_s(psutil.Process()), cpu_s(self.temporal)
+        """Of this process, which asks as well, and of Temporal, if it is the node's own."""
+        return cpu_s(psutil.Process()), cpu_s(self.temporal) if self.temporal else 0.0
 
 
 @asynccontextmanager
-async def inside(folder: Path) -> AsyncIterator[Inside]:
+async def inside(folder: Path, temporal: Temporal = _OWN, **given: Any) -> AsyncIterator[Inside]:
+    """With a Temporal and a store of its own, unless it is given others; `given` are settings."""
     calls = Calls()
     settings = Settings(
         data_dir=folder / "data",
         node_name=NODE,
         mode="standalone",
         listen_addr="127.0.0.1:0",
-        temporal=Temporal(port=0, ui_port=0),
+        temporal=temporal,
         docker=DockerSettings(host="none"),
         gateway=GatewaySettings(enabled=False),
         git=Git(allow_file=True),
+        **given,
     )
     provider = MemoryProvider("memory", home=NODE, pause=calls.note)
     async with AsyncExitStack() as stack:
@@ -90,6 +99,9 @@ async def inside(folder: Path) -> AsyncIterator[Inside]:
         headers = {"Authorization": f"Bearer {node.token}"}
         http = httpx.AsyncClient(base_url=node.url, headers=headers, timeout=_WAIT_S)
         await stack.enter_async_context(http)
-        server = json.loads((settings.data_dir / "temporal" / "temporal.json").read_text())
-        client = await Client.connect(f"127.0.0.1:{server['port']}", namespace=settings.temporal.namespace)
-        yield Inside(http, client, calls, psutil.Process(server["pid"]))
+        server = None
+        if not temporal.address:
+            server = json.loads((settings.data_dir / "temporal" / "temporal.json").read_text())
+        address = f"127.0.0.1:{server['port']}" if server else temporal.address
+        client = await Client.connect(address, namespace=temporal.namespace)
+        yield Inside(http, client, calls, psutil.Process(server["pid"]) if server else None)

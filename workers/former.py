@@ -1,6 +1,7 @@
 """What a node that was killed has left in Temporal: activities that wait for a heartbeat that will not come."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -17,9 +18,14 @@ _PAUSE = timedelta(milliseconds=10)
 log = structlog.get_logger()
 
 
-async def release(client: Client, node: str, identity: str) -> int:
-    """Fail the activities that a former process of this node holds, so that they are retried now instead of after
-    their heartbeat timeout; how many. `identity` is this process's own."""
+async def running(client: Client) -> list[WorkflowExecution]:
+    """All of our runs: whichever node has set the attribute of one, its activities may be held here."""
+    return [run async for run in client.list_workflows(f'ExecutionStatus = "Running" AND TaskQueue = "{QUEUE}"')]
+
+
+async def release(client: Client, node: str, identity: str, runs: Sequence[WorkflowExecution]) -> int:
+    """Fail the activities of these runs that a former process of this node holds, so that they are retried now and
+    not after their heartbeat timeout; how many. `identity` is this process's own."""
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def release_run(run: WorkflowExecution) -> int:
@@ -29,12 +35,18 @@ async def release(client: Client, node: str, identity: str) -> int:
             await asyncio.gather(*(_fail(client, run.id, run.run_id, activity) for activity in held))
         return len(held)
 
-    # All of our runs, watches too: whichever node has set the attribute of a run, its activities may be held here.
-    runs = [run async for run in client.list_workflows(f'ExecutionStatus = "Running" AND TaskQueue = "{QUEUE}"')]
     released = sum(await asyncio.gather(*(release_run(run) for run in runs)))
     if released:
         log.info("took over from a former process", activities=released)
     return released
+
+
+async def release_later(client: Client, node: str, identity: str, runs: Sequence[WorkflowExecution]) -> None:
+    """The same for those that nobody waits for; what can't be asked for goes on after its timeout."""
+    try:
+        await release(client, node, identity, runs)
+    except RPCError as error:
+        log.warning("what a former process held is left to its timeout", problem=error.message)
 
 
 async def _pending(client: Client, run: WorkflowExecution) -> list[tuple[str, str]]:

@@ -128,40 +128,61 @@ class LateGateway:
 
 
 class NodeGateways:
-    """Implements `Gateways`. `elsewhere`: those beside other engines, as of now."""
+    """Implements `Gateways`. `elsewhere`: those beside other engines, as of now; `none` stands for those that are not
+    there."""
 
-    def __init__(self, local: Gateway, elsewhere: Elsewhere = dict, provider_id: str = LOCAL) -> None:
+    def __init__(
+        self, local: Gateway, elsewhere: Elsewhere = dict, provider_id: str = LOCAL, none: Gateway | None = None
+    ) -> None:
         self.local = local
         self._provider_id = provider_id
         self._elsewhere = elsewhere
+        self._none = none or Direct()
 
     def all(self) -> Mapping[str, Gateway]:
         """By provider."""
         return {self._provider_id: self.local, **self._elsewhere()}
 
     def get(self, provider_id: str) -> Gateway:
-        return self.all().get(provider_id, Direct())
+        return self.all().get(provider_id, self._none)
 
 
 @asynccontextmanager
 async def gateways(
     settings: Settings, store: Store, secrets: Secrets, elsewhere: Elsewhere = dict
 ) -> AsyncIterator[NodeGateways]:
-    """For a node. Envoy stays when it ends, unless there is nothing to lead to any more."""
-    if not settings.gateway.enabled:
-        yield NodeGateways(Direct())
+    """For a node. Envoy stays when it ends, unless there is nothing to lead to any more.
+
+    One that runs although none is to be used any more is led on until what it serves has been deployed without it.
+    """
+    direct, provider_id = Direct(store.traffic), local_provider(settings)
+    if not (settings.gateway.enabled or await _is_led_on(settings, store)):
+        yield NodeGateways(direct, elsewhere, provider_id, direct)
         return
     async with AsyncExitStack() as stack:
-        provider_id = local_provider(settings)
-        used = partial(_is_used, store, provider_id)
+        used = partial(_is_used, store, provider_id, named=settings.gateway.enabled)
         late = LateGateway(partial(_envoy, stack, settings, store, secrets), used)
         stack.push_async_callback(late.aclose)
         await late.look()
-        yield NodeGateways(late, elsewhere, provider_id)
+        yield NodeGateways(late, elsewhere, provider_id, direct)
 
 
-async def _is_used(store: Store, provider_id: str) -> bool:
-    return bool(await store.traffic.services(provider_id=provider_id) or await store.domains.list())
+async def _is_used(store: Store, provider_id: str, *, named: bool) -> bool:
+    return bool(await store.traffic.services(provider_id=provider_id) or (named and await store.domains.list()))
+
+
+async def _is_led_on(settings: Settings, store: Store) -> bool:
+    """The one that runs although it is not to be any more; it ends when there is nothing to lead to."""
+    if not (settings.data_dir / "gateway").exists():
+        return False
+    process = await asyncio.to_thread(import_module, "iarnet.gateway.process")
+    where = process.place(settings.data_dir / "gateway")
+    if await process.found(where) is None:
+        return False
+    if await _is_used(store, local_provider(settings), named=False):
+        return True
+    await process.stop(where)
+    return False
 
 
 async def _envoy(stack: AsyncExitStack, settings: Settings, store: Store, secrets: Secrets) -> Gateway:

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from dataclasses import dataclass
+from math import inf
 
 from iarnet.errors import GatewayUnavailable, NotFound
 from iarnet.gateway.base import Gateway
@@ -14,10 +15,22 @@ from iarnet.providers.base import Provider
 from iarnet.store.base import Clock, Store
 
 _ROUND_S = 1.0
+# Of what was running before anybody listened, and is adopted, no event tells.
+_REREAD_S = 10.0
+# All of them at once would keep a node that has just started from everything else.
+_FIRST_A_SECOND = 100
 
-Life = tuple[str, datetime | None]
-"""An instance from one start to its end."""
 Publish = Callable[[ProviderEvent], Awaitable[None]]
+
+
+@dataclass(eq=False)
+class _Life:
+    """Of an instance, from one start to its end. `failures` is None until it has answered or had its time to."""
+
+    instance: Instance
+    check: HealthCheck | None = None
+    failures: int | None = None
+    due: float = 0.0
 
 
 class HangDetector:
@@ -32,31 +45,54 @@ class HangDetector:
         self._store = store
         self._gateway = gateway
         self._clock = clock
-        self._failures: dict[Life, int] = {}
-        self._next: dict[Life, float] = {}
-        self._silent: set[Life] = set()
-        self._checks: dict[Life, HealthCheck | None] = {}
+        self._lives: dict[str, _Life] = {}
+        self._silent: set[_Life] = set()
+        self._news: list[Instance] = []
+        self._reread_at = 0.0
+
+    def hear(self, instance: Instance) -> None:
+        """What has become of it, and is recorded by now."""
+        self._news.append(instance)
 
     async def run(self, publish: Publish) -> None:
+        self._reread_at = 0.0
         while True:
-            instances = await self._store.instances.list(provider_id=self._provider.info.id)
-            running = {_life(i): i for i in instances if i.state == "running"}
-            self._failures = {life: n for life, n in self._failures.items() if life in running}
-            self._next = {life: t for life, t in self._next.items() if life in running}
-            self._checks = {life: check for life, check in self._checks.items() if life in running}
+            await self._learn()
             seen = await self._seen()
-            due = [
-                instance
-                for life, instance in running.items()
-                if instance.name not in seen and self._next.get(life, 0.0) <= time.monotonic()
-            ]
-            silent = {life for life, instance in running.items() if not seen.get(instance.name, True)}
+            now = time.monotonic()
+            due = [life for name, life in self._lives.items() if name not in seen and life.due <= now]
+            silent = {life for name, life in self._lives.items() if not seen.get(name, True)}
             await asyncio.gather(
-                *(self._look(instance, publish) for instance in due),
-                *(self._publish(running[life], publish) for life in silent - self._silent),
+                *(self._look(life, publish) for life in due),
+                *(self._publish(life.instance, publish) for life in silent - self._silent),
             )
             self._silent = silent
             await asyncio.sleep(_ROUND_S)
+
+    async def _learn(self) -> None:
+        """What is there, from what was told since the last round. All of it is read rarely: that costs the more the
+        more there is."""
+        if self._reread_at <= time.monotonic():
+            self._news.clear()  # it was written down before; what comes while this is read is newer
+            rows = await self._store.instances.list(provider_id=self._provider.info.id)
+            for name in self._lives.keys() - {row.name for row in rows}:
+                del self._lives[name]
+            now = time.monotonic()
+            for number, row in enumerate(rows):
+                self._take(row, due=now + number / _FIRST_A_SECOND)
+            self._reread_at = now + _REREAD_S
+        for instance in self._news:
+            self._take(instance)
+        self._news.clear()
+
+    def _take(self, instance: Instance, due: float = 0.0) -> None:
+        known = self._lives.get(instance.name)
+        if instance.state != "running":
+            self._lives.pop(instance.name, None)
+        elif known and known.instance.started_at == instance.started_at:
+            known.instance = instance
+        else:
+            self._lives[instance.name] = _Life(instance, due=due)
 
     async def _seen(self) -> dict[str, bool]:
         """What the gateway knows; nothing while it does not say."""
@@ -65,28 +101,29 @@ class HangDetector:
         except GatewayUnavailable:
             return {}
 
-    async def _look(self, instance: Instance, publish: Publish) -> None:
-        check = await self._check(instance)
-        if check is None or check.type == "none":
+    async def _look(self, life: _Life, publish: Publish) -> None:
+        check = await self._check(life)
+        if check is None:
             return
-        life = _life(instance)
-        self._next[life] = time.monotonic() + check.interval_s
-        if await self._ready(instance, check):
-            self._failures[life] = 0
-        elif life in self._failures or self._has_had_its_time(instance, check):
-            self._failures[life] = self._failures.get(life, 0) + 1
-            if self._failures[life] == check.retries:
-                await self._publish(instance, publish)
+        life.due = time.monotonic() + check.interval_s
+        if await self._ready(life.instance, check):
+            life.failures = 0
+        elif life.failures is not None or self._has_had_its_time(life.instance, check):
+            life.failures = (life.failures or 0) + 1
+            if life.failures == check.retries:
+                await self._publish(life.instance, publish)
 
-    async def _check(self, instance: Instance) -> HealthCheck | None:
+    async def _check(self, life: _Life) -> HealthCheck | None:
         """Read once in its life: an instance of this name has no other."""
-        life = _life(instance)
-        if life not in self._checks:
-            spec = await self._store.instances.spec(instance.name)
+        if life.check is None:
+            spec = await self._store.instances.spec(life.instance.name)
             if spec is None:
-                return None
-            self._checks[life] = spec.health
-        return self._checks[life]
+                self._lives.pop(life.instance.name, None)
+            elif spec.health is None or spec.health.type == "none":
+                life.due = inf
+            else:
+                life.check = spec.health
+        return life.check
 
     async def _publish(self, instance: Instance, publish: Publish) -> None:
         await publish(ProviderEvent(provider_id=self._provider.info.id, kind="unhealthy", instance=instance))
@@ -101,7 +138,3 @@ class HangDetector:
             return (await self._provider.probe(instance.name, check)).ready
         except NotFound:
             return True
-
-
-def _life(instance: Instance) -> Life:
-    return instance.name, instance.started_at

@@ -22,6 +22,8 @@ from workers.addresses import Addresses
 from workers.hanging import HangDetector
 
 _CAPACITY_S = 10.0
+# For each instance there is: an engine is asked for one after the other what it uses.
+_CAPACITY_EACH_S = 0.25
 _RECONNECT_S = 2.0
 _GRACE_S = 15.0
 _KEPT = 1000
@@ -59,6 +61,7 @@ class ProviderMonitor:
         self._status: ProviderStatus | None = None
         self._capacity = Capacity(total=Resources(), used=Resources(), available=Resources())
         self._ours = Resources()
+        self._measure_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -115,6 +118,7 @@ class ProviderMonitor:
             await self._redirect(event)
             if event.kind in ("died", "oom", "removed", "started"):
                 await self._record(event.instance)
+                self._hanging.hear(event.instance)
             if event.kind != "started":
                 await self._publish_event(event)
 
@@ -134,10 +138,14 @@ class ProviderMonitor:
     async def _measure_for_ever(self) -> None:
         while True:
             await asyncio.sleep(_CAPACITY_S)
-            await self.measure()
+            if self._measure_at <= time.monotonic():
+                await self.measure()
+            else:
+                await self._seen(await self.provider.check())
             await self._addresses.keep()
 
     async def _measure_capacity(self) -> None:
+        """What is used in all, and by us, together: as a difference the two say what others use."""
         measured = await self.provider.capacity()
         usage = await self.provider.usage(self._owner)
         self._ours = Resources(
@@ -145,6 +153,7 @@ class ProviderMonitor:
         )
         total = self._cap(measured.total)
         self._capacity = Capacity(total=total, used=measured.used, available=total.minus(measured.used))
+        self._measure_at = time.monotonic() + _CAPACITY_EACH_S * len(usage)
 
     async def _lost(self) -> None:
         """A provider that is away for a moment is not lost: only after a grace period the watches are told."""

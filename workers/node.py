@@ -156,10 +156,22 @@ async def _work(
     await stack.enter_async_context(pools.serving(pool))
     if build:
         await versions.take_over(client, build)
-    await former.release(client, settings.node_name, client.identity)
-    await sweep(client, adapters.store, watching)
+    await _resume(stack, settings, adapters.store, watching, client)
     if settings.shares_store and settings.gateway.enabled:
         stack.callback(asyncio.create_task(follow(_together(settings, adapters))).cancel)
+
+
+async def _resume(
+    stack: AsyncExitStack, settings: Settings, store: SqlStore, watching: Watching, client: Client
+) -> None:
+    """What a former process has left. The watches of applications come last: they are many, and rarely busy."""
+    runs = await former.running(client)
+    watches = [run for run in runs if run.workflow_type == "HealthWatch"]
+    others = [run for run in runs if run.workflow_type != "HealthWatch"]
+    await former.release(client, settings.node_name, client.identity, others)
+    await sweep(client, store, watching, {run.id for run in runs})
+    later = former.release_later(client, settings.node_name, client.identity, watches)
+    stack.callback(asyncio.create_task(later).cancel)
 
 
 def clock() -> datetime:

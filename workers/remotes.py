@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 
 import structlog
 
 from iarnet.config import Settings
-from iarnet.errors import IarnetError
+from iarnet.errors import IarnetError, SpecMismatch
 from iarnet.gateway.base import Gateway
 from iarnet.providers.base import ImageSource, Provider
 from iarnet.providers.docker.companion import Base, Companion
@@ -27,12 +27,11 @@ _END_S = 10.0
 log = structlog.get_logger()
 
 
-def base(settings: Settings) -> Base | None:
-    """What they are made from; none where there are to be none."""
+def base(settings: Settings) -> Base:
+    """What they are made from."""
     wanted = settings.gateway
-    if not (wanted.enabled and wanted.remote):
-        return None
-    return Base(wanted.image, whole=True) if wanted.image else BASE
+    made = Base(wanted.image, whole=True) if wanted.image else BASE
+    return replace(made, retired=not (wanted.enabled and wanted.remote))
 
 
 @dataclass
@@ -59,9 +58,11 @@ class Remotes:
         id = provider.info.id
         if not isinstance(provider, DockerProvider) or not (companion := provider.companion):
             return
+        if companion.retired and not await self._is_led_on(id, companion):
+            return
         stack = AsyncExitStack()
         late = LateGateway(partial(self._start, stack, id, companion), partial(self._is_used, id))
-        preparing = asyncio.create_task(_prepare(provider, images))
+        preparing = asyncio.create_task(_prepare(provider, companion, images))
         self._remotes[id] = _Remote(late, stack, companion, preparing)
         await late.look()
         await asyncio.wait([preparing], timeout=within_s)
@@ -84,6 +85,17 @@ class Remotes:
     async def _is_used(self, provider_id: str) -> bool:
         return bool(await self._store.traffic.services(provider_id=provider_id))
 
+    async def _is_led_on(self, provider_id: str, companion: Companion) -> bool:
+        """It leads to something, though it is not to lead to more. An engine that is away does not say."""
+        if not await self._is_used(provider_id):
+            return False
+        try:
+            return await companion.runs()
+        except SpecMismatch:
+            return False
+        except IarnetError:
+            return True
+
     async def _start(self, stack: AsyncExitStack, provider_id: str, companion: Companion) -> Gateway:
         remote = await asyncio.to_thread(import_module, "workers.remote")
         gateway: Gateway = await remote.started(
@@ -92,7 +104,9 @@ class Remotes:
         return gateway
 
 
-async def _prepare(provider: DockerProvider, images: ImageSource) -> None:
+async def _prepare(provider: DockerProvider, companion: Companion, images: ImageSource) -> None:
+    if companion.retired:
+        return
     try:
         await provider.prepare_companion(images)
     except IarnetError as error:

@@ -1,6 +1,7 @@
 """What should run and does not: asked once, when a node starts."""
 
 import asyncio
+from collections.abc import Container
 from contextlib import suppress
 
 import structlog
@@ -40,14 +41,17 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
     )
 
 
-async def sweep(client: Client, store: Store, watching: Watching) -> None:
+async def sweep(client: Client, store: Store, watching: Watching, running: Container[str]) -> None:
     """Watches of what runs and of certificates, a change with cause `recover` for an app whose change is gone, and
-    the import of an app whose creator died before it could start it."""
+    the import of an app whose creator died before it could start it.
+
+    `running`: the IDs of the runs there are, so that a start costs nothing for each app that has its watch.
+    """
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def looked_after(app: App) -> None:
         async with turns:
-            await _look_after(app, client, store, watching)
+            await _look_after(app, client, store, watching, running)
 
     await asyncio.gather(*map(looked_after, await store.apps.list()))
     domains = await store.domains.list()
@@ -60,10 +64,10 @@ async def sweep(client: Client, store: Store, watching: Watching) -> None:
         await watch_certificate(client, host, changed=True)
 
 
-async def _look_after(app: App, client: Client, store: Store, watching: Watching) -> None:
+async def _look_after(app: App, client: Client, store: Store, watching: Watching, running: Container[str]) -> None:
     if app.status == "idle" and await store.facts.source(app.name) is None:
         await _import(client, app)
-    if app.status in _RUNS and app.revision:
+    if app.status in _RUNS and app.revision and f"watch.{app.name}" not in running:
         await watching.ensure_watch(app.name)
     if app.status in _CHANGES and not await is_open(client, f"change.{app.name}"):
         log.warning("a change has disappeared", app=app.name, status=app.status)

@@ -99,10 +99,10 @@ async def test_provider(provider_id: PlainText, given: Given) -> ProviderHealth:
 @router.get("/capacity", operation_id="getCapacity", summary="What all providers have together", responses=refusals())
 async def capacity(given: Given) -> CapacityView:
     states = [s for s in await given.store.providers.states() if s.status == "active"]
-    leases = await given.store.ledger.leases()
+    reserved = await given.store.ledger.reserved()
     return CapacityView(
         total=sum((s.capacity.total for s in states), Resources()),
         used=sum((s.capacity.used for s in states), Resources()),
         available=sum((s.capacity.available for s in states), Resources()),
-        reserved=sum((lease.resources for lease in leases), Resources()),
+        reserved=sum(reserved.values(), Resources()),
     )

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 
 from iarnet.models.instance import Instance
 from iarnet.models.traffic import Breaker, EndpointLoad, Service, ServiceTraffic
+from iarnet.store.base import Traffic
 
 
 class Direct:
-    """Instances are reached directly, at their own addresses and the host ports that they publish."""
+    """Instances are reached directly, at their own addresses and the host ports that they publish.
+
+    `traffic`: where a gateway that was there before may have left what it served.
+    """
+
+    def __init__(self, traffic: Traffic | None = None) -> None:
+        self._traffic = traffic
 
     async def serve(self, app: str, provider_id: str, services: Sequence[Service]) -> None:
-        pass
+        if self._traffic:
+            await self._traffic.serve(app, provider_id, services)
 
     async def admit(self, instance: Instance) -> None:
         pass

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from iarnet.models.edge import Condition, Edge
 from iarnet.models.image import BuildRequest
 from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.plan import Kept, Operation
-from iarnet.planning.graph import closure
+from iarnet.planning.graph import closure, order
 
 COMMIT = "commit"
 
@@ -41,13 +42,20 @@ class World:
     undoing: bool = False
     release: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @cached_property
+    def rank(self) -> Mapping[str, int]:
+        """Of each component that is wanted: what it needs comes before it."""
+        names = order((w.spec.component for w in self.wanted), self.edges)
+        return {name: rank for rank, name in enumerate(names)}
+
 
 def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
     """Operations in an order that respects `after`, and the instances that stay.
 
     A component starts once everything it needs meets its edge's condition. Old instances go when all that is new is
     there, and what needed them is gone: until then nothing has to be made again for the old revision. Where two can't
-    coexist (a volume with one writer, a published port) the old one goes first, as late as possible.
+    coexist (a volume with one writer, a host port that both publish, one name) the old one goes first, as late as
+    possible.
     """
     kept = _kept(world)
     names = {k.instance for k in kept}
@@ -57,7 +65,7 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
         instance
         for instance in world.actual
         if instance.name not in names
-        and instance.name not in {w.spec.name for w in new}
+        and not _is_adopted(instance, new, world)
         and _in_scope(world, instance.component)
         and instance.provider_id not in world.unreachable
     ]
@@ -81,13 +89,20 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
 
 
 def _kept(world: World) -> list[Kept]:
+    stay = {(i.provider_id, i.name) for i in (_stayer(wanted, world) for wanted in world.wanted) if i}
     kept = []
     for instance in world.actual:
         if not _in_scope(world, instance.component):
             kept.append(_keep(instance, "not part of this change"))
-        elif any(_matches(wanted, instance, world.renewed) for wanted in world.wanted):
+        elif (instance.provider_id, instance.name) in stay:
             kept.append(_keep(instance, "unchanged"))
     return kept
+
+
+def _stayer(wanted: Wanted, world: World) -> Instance | None:
+    """The one that is wanted already; of two, as while what is the same is replaced, the one of its name."""
+    found = [instance for instance in world.actual if _matches(wanted, instance, world.renewed)]
+    return min(found, key=lambda instance: instance.name != wanted.spec.name, default=None)
 
 
 def _matches(wanted: Wanted, instance: Instance, renewed: Collection[str]) -> bool:
@@ -106,6 +121,15 @@ def _matches(wanted: Wanted, instance: Instance, renewed: Collection[str]) -> bo
 def _is_kept(wanted: Wanted, kept: Sequence[Kept], world: World) -> bool:
     names = {k.instance for k in kept}
     return any(_matches(wanted, instance, world.renewed) for instance in world.actual if instance.name in names)
+
+
+def _is_adopted(instance: Instance, new: Sequence[Wanted], world: World) -> bool:
+    """It has the name of what comes and can become that as it is, or is of that name elsewhere."""
+    for wanted in (w for w in new if w.spec.name == instance.name):
+        same = wanted.spec.spec_hash == instance.spec_hash and instance.component not in world.renewed
+        if same or wanted.provider_id != instance.provider_id:
+            return True
+    return False
 
 
 def _builds(new: Sequence[Wanted]) -> list[Operation]:
@@ -143,7 +167,7 @@ def _deploys(
     wanted: Wanted, new: Sequence[Wanted], old: Sequence[Instance], edges: Sequence[Edge]
 ) -> list[Operation]:
     spec = wanted.spec
-    first = [i for i in old if i.component == spec.component and _exclusive(spec, i, wanted.provider_id)]
+    first = [i for i in old if _gives_way(i, wanted)]
     goal: Condition = "completed" if spec.kind == "job" else "healthy"
     early = any(e.to == spec.component and e.condition == "started" for e in edges)
     deploy = Operation(
@@ -179,12 +203,25 @@ def _milestone(spec: InstanceSpec, condition: Condition, edges: Sequence[Edge]) 
     return _ready_id(spec) if early and condition != "started" else _deploy_id(spec)
 
 
-def _exclusive(spec: InstanceSpec, old: Instance, provider_id: str) -> bool:
-    """Whether the two can't run side by side. A job that is done runs no more."""
-    if old.provider_id != provider_id or (spec.kind == "job" and old.state == "exited"):
+def _gives_way(instance: Instance, wanted: Wanted) -> bool:
+    """Whether it must have gone before the other comes. A host port may be taken over from another component."""
+    spec = wanted.spec
+    if instance.provider_id != wanted.provider_id:
         return False
-    ports = {p.host_port for p in spec.ports if p.host_port} & {p.host_port for p in old.ports if p.host_port}
-    return bool(ports) or any(not volume.read_only for volume in spec.volumes)
+    if instance.component != spec.component:
+        return _publish_one(instance, spec)
+    if instance.name == spec.name:
+        return True
+    if spec.kind == "job" and instance.state == "exited":
+        return False  # a job that is done runs no more
+    return _publish_one(instance, spec) or any(not volume.read_only for volume in spec.volumes)
+
+
+def _publish_one(instance: Instance, spec: InstanceSpec) -> bool:
+    for port in instance.ports:  # of very many pairs most publish nothing
+        if port.host_port and any((port.host_port, port.protocol) == (p.host_port, p.protocol) for p in spec.ports):
+            return True
+    return False
 
 
 def _commit(operations: Sequence[Operation], new: Sequence[Wanted], old: Sequence[Instance]) -> list[Operation]:
@@ -198,7 +235,7 @@ def _commit(operations: Sequence[Operation], new: Sequence[Wanted], old: Sequenc
 def _remove(instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], world: World) -> Operation:
     if not _stays(instance, new):
         after = _before_it_gives_way(instance, new, old, world)
-        reason = "gives way to its successor: the two can't run side by side"
+        reason = _why_it_gives_way(instance, new)
     else:
         # Old instances go in the order of the old edges and successors come in the order of the new ones. Mixing the
         # two would make a circle where an edge has changed its direction.
@@ -217,6 +254,12 @@ def _remove(instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], 
     )
 
 
+def _why_it_gives_way(instance: Instance, new: Sequence[Wanted]) -> str:
+    to = {w.spec.component for w in new if _gives_way(instance, w)}
+    whom = "its successor" if instance.component in to else ", ".join(sorted(to))
+    return f"gives way to {whom}: the two can't run side by side"
+
+
 def _come(instance: Instance, new: Sequence[Wanted], world: World) -> set[str]:
     """What has to be there before an instance goes that need not give way."""
     if not world.undoing:
@@ -230,13 +273,18 @@ def _come(instance: Instance, new: Sequence[Wanted], world: World) -> set[str]:
 def _before_it_gives_way(
     instance: Instance, new: Sequence[Wanted], old: Sequence[Instance], world: World
 ) -> set[str]:
-    """What its successors need; and when a release is undone, what used it and waits for nothing that comes."""
+    """What the first that it makes room for needs: others may need that one. And when a release is undone, what used
+    it and waits for nothing that comes."""
     blocked = [w for w in new if _gives_way(instance, w)]
-    needs = {need for w in blocked for need in _prerequisites(w, new, world.edges)}
+    first = min(world.rank[w.spec.component] for w in blocked)
+    needs = {
+        need for w in blocked if world.rank[w.spec.component] == first for need in _prerequisites(w, new, world.edges)
+    }
     if not world.undoing:
         return needs
     waiting = _needed(new, world)
-    return needs | {_remove_id(i) for i in _users(instance, old, world) if i.component not in waiting}
+    users = (i for i in _users(instance, old, world) if i.component not in waiting and _stays(i, new))
+    return needs | {_remove_id(i) for i in users}
 
 
 def _needed(new: Sequence[Wanted], world: World) -> set[str]:
@@ -259,10 +307,6 @@ def _successors(instance: Instance, new: Sequence[Wanted]) -> list[Wanted]:
 def _stays(instance: Instance, new: Sequence[Wanted]) -> bool:
     """Until its successors are there."""
     return not any(_gives_way(instance, w) for w in new)
-
-
-def _gives_way(instance: Instance, wanted: Wanted) -> bool:
-    return wanted.spec.component == instance.component and _exclusive(wanted.spec, instance, wanted.provider_id)
 
 
 def _reason(wanted: Wanted, old: Sequence[Instance]) -> str:

@@ -1,13 +1,15 @@
 """What the gateway listens for, and when: before its instances come, and until the last of them has gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from iarnet.models.component import Component, HealthCheck, Port
 from iarnet.models.container import is_address
+from iarnet.models.instance import Instance
 from iarnet.models.plan import Operation
 from iarnet.models.traffic import HTTP_PROTOCOLS, ServedPort
 from iarnet.planning.desired import port_key
+from iarnet.planning.handover import Handover, Place, before, in_turn
 
 ADDRESSES = 16
 """That an app may have on a provider. Each is a network of the engine, of which a machine can't have any number."""
@@ -54,43 +56,104 @@ def served(
     return tuple(found), notes
 
 
-def with_serving(operations: Sequence[Operation], serving: Mapping[str, Serving]) -> tuple[Operation, ...]:
-    """The plan with what opens and closes services: a neighbour that starts finds the address open, and nothing goes
-    before what stays is led to."""
+def with_serving(
+    operations: Sequence[Operation], serving: Mapping[str, Serving], actual: Sequence[Instance] = ()
+) -> tuple[Operation, ...]:
+    """The plan with what opens and closes services: a neighbour that starts finds the address open, nothing goes
+    before what stays is led to, and a host port is free before another takes it. `actual`: what is there."""
     plan = list(operations)
     for provider_id, each in sorted(serving.items()):
-        plan = _opened(plan, provider_id, each)
-        plan = _closed(plan, provider_id, each)
+        here = [instance for instance in actual if instance.provider_id == provider_id]
+        plan = _Listening(plan, provider_id, each, here).plan()
     return tuple(plan)
 
 
-def _opened(plan: list[Operation], provider_id: str, serving: Serving) -> list[Operation]:
-    if not (set(serving.after) - set(serving.before) or serving.admits):
-        return plan
-    leaving = [port for port in serving.before if _key(port) not in {_key(p) for p in serving.after}]
-    opens = Operation(
-        id=f"serve.{provider_id}",
-        kind="serve",
-        provider_id=provider_id,
-        serves=(*serving.after, *leaving),
-        admits=serving.admits,
-        reason="addresses that stay",
-    )
-    return [opens, *(_behind(op, opens.id) if _is(op, provider_id, "deploy", "remove") else op for op in plan)]
+def handed_over(operations: Iterable[Operation]) -> list[str]:
+    """Where there is a gap although two could run side by side."""
+    gaps = (op for op in operations if op.kind == "serve" and op.id.partition(".")[0] in ("yield", "take"))
+    return [f"{op.reason}: between the two nobody answers there" for op in gaps]
 
 
-def _closed(plan: list[Operation], provider_id: str, serving: Serving) -> list[Operation]:
-    if not {_key(port) for port in serving.before} - {_key(port) for port in serving.after}:
-        return plan
-    closes = Operation(
-        id=f"close.{provider_id}",
-        kind="serve",
-        provider_id=provider_id,
-        serves=serving.after,
-        after=tuple(op.id for op in plan if _is(op, provider_id, "serve", "deploy", "ready", "remove")),
-        reason="addresses that nobody has any more",
-    )
-    return [*(_behind(op, closes.id) if _is(op, provider_id, "release") else op for op in plan), closes]
+class _Listening:
+    """What the gateway of one provider listens for, change by change, in one order: each says all of it."""
+
+    def __init__(self, plan: list[Operation], provider_id: str, serving: Serving, actual: Sequence[Instance]) -> None:
+        self._plan = plan
+        self._provider_id = provider_id
+        self._serving = serving
+        self._listens = serving.before
+        self._last: tuple[str, ...] = ()
+        here = [op for op in plan if op.provider_id == provider_id]
+        self._handover = Handover(serving.before, serving.after, here, actual)
+
+    def plan(self) -> list[Operation]:
+        self._open()
+        for deploy in in_turn(self._plan, lambda op: self._is(op, "deploy")):
+            self._yield(deploy)
+        self._pass()
+        self._take()
+        self._close()
+        return self._plan
+
+    def _open(self) -> None:
+        first = self._handover.at_first()
+        if set(first) != set(self._listens) or self._serving.admits:
+            opens = self._listen("serve", first, "addresses that stay", admits=self._serving.admits)
+            self._plan = [opens, *self._all_behind(opens, "deploy", "remove")]
+
+    def _yield(self, deploy: Operation) -> None:
+        """Right before it starts."""
+        if places := self._handover.yielded(deploy.id):
+            reason = f"{_ports(places)} passes from the gateway to {deploy.component} itself"
+            at = next(n for n, op in enumerate(self._plan) if op.id == deploy.id)
+            left = self._handover.without(self._listens, places)
+            yields = self._listen("yield", left, reason, deploy.component, after=self._plan[at].after)
+            self._plan[at : at + 1] = [yields, _behind(self._plan[at], yields.id)]
+
+    def _pass(self) -> None:
+        """When who gets it is there, and before who has had it goes."""
+        if set(passed := self._handover.passed()) == set(self._listens):
+            return
+        pairs = self._handover.passed_on()
+        coming = [op.id for op in self._plan if self._is(op, "deploy", "ready") and op.component in pairs]
+        committed = [op.id for op in self._plan if op.kind == "commit"]
+        passes = self._listen("pass", passed, "host ports lead to others", after=tuple(committed or coming))
+        needed = before(passes, self._plan)
+
+        def waits(op: Operation) -> bool:
+            return self._is(op, "remove") and op.component in {*pairs.values()} and op.id not in needed
+
+        self._plan = [_behind(op, passes.id) if waits(op) else op for op in self._plan] + [passes]
+
+    def _take(self) -> None:
+        """When who has it has gone."""
+        if set(last := self._handover.at_last()) != set(self._listens):
+            freed = self._handover.freed_by()
+            reason = f"{_ports(freed.values())} passes to the gateway"
+            self._plan.append(self._listen("take", last, reason, after=tuple(sorted(freed))))
+
+    def _close(self) -> None:
+        if set(self._serving.after) != set(self._listens):
+            after = tuple(op.id for op in self._plan if self._is(op, "serve", "deploy", "ready", "remove"))
+            self._last = ()
+            closes = self._listen("close", self._serving.after, "addresses that nobody has any more", after=after)
+            self._plan = [*self._all_behind(closes, "release"), closes]
+
+    def _listen(
+        self, what: str, serves: tuple[ServedPort, ...], reason: str, component: str = "", **more: tuple[str, ...]
+    ) -> Operation:
+        id = ".".join(filter(None, (what, self._provider_id, component)))
+        after = tuple(dict.fromkeys((*self._last, *more.pop("after", ()))))
+        self._listens, self._last = serves, (id,)
+        return Operation(
+            id=id, kind="serve", provider_id=self._provider_id, serves=serves, after=after, reason=reason, **more
+        )
+
+    def _all_behind(self, first: Operation, *kinds: str) -> list[Operation]:
+        return [_behind(op, first.id) if self._is(op, *kinds) else op for op in self._plan]
+
+    def _is(self, operation: Operation, *kinds: str) -> bool:
+        return operation.provider_id == self._provider_id and operation.kind in kinds
 
 
 def _served(component: Component, port: Port, host_ports: Mapping[str, int]) -> ServedPort:
@@ -138,12 +201,8 @@ def _place(port: ServedPort) -> tuple[int, str]:
     return port.port, port.transport
 
 
-def _key(port: ServedPort) -> tuple[str, int, str]:
-    return port.component, *_place(port)
-
-
-def _is(operation: Operation, provider_id: str, *kinds: str) -> bool:
-    return operation.provider_id == provider_id and operation.kind in kinds
+def _ports(places: Iterable[Place]) -> str:
+    return f"host port {', '.join(str(number) for number in sorted({number or 0 for number, _ in places}))}"
 
 
 def _behind(operation: Operation, id: str) -> Operation:

@@ -4,7 +4,7 @@ Every call is one transaction. All raise `StoreUnavailable` (retryable) when the
 those that record something of an app `NotFound` when the app is gone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -151,7 +151,9 @@ class Instances(Protocol):
         """
         ...
 
-    async def list(self, app: str | None = None, provider_id: str | None = None) -> list[Instance]:
+    async def list(
+        self, app: str | None = None, provider_id: str | None = None, names: Collection[str] | None = None
+    ) -> list[Instance]:
         """As recorded last; `pending` when the provider has not said anything yet."""
         ...
 
@@ -205,8 +207,15 @@ class Ledger(Protocol):
         """Expired reservations are not among them."""
         ...
 
-    async def claim_port(self, provider_id: str, app: str, key: str, port: int) -> bool:
-        """`key` is `{component}/{port}/{protocol}`. False when another app or key holds the port.
+    async def reserved(self) -> dict[str, Resources]:
+        """What the leases of each provider come to; nothing of one that has none."""
+        ...
+
+    async def claim_port(
+        self, provider_id: str, app: str, key: str, port: int, given_up: Collection[str] = ()
+    ) -> bool:
+        """`key` is `{component}/{port}/{protocol}`. False when another app holds the port, or another key of this one
+        that isn't among those `given_up`.
 
         A key holds one port per provider: claiming another one gives the first back.
         """

@@ -1,5 +1,6 @@
 """Instances: the intent, and the last that a provider said."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -52,12 +53,16 @@ class SqlInstances:
 
         await self._database.write(work)
 
-    async def list(self, app: str | None = None, provider_id: str | None = None) -> list[Instance]:
+    async def list(
+        self, app: str | None = None, provider_id: str | None = None, names: Collection[str] | None = None
+    ) -> list[Instance]:
         query = select(instances).order_by(instances.c.name, instances.c.provider_id)
         if app is not None:
             query = query.where(instances.c.app == app)
         if provider_id is not None:
             query = query.where(instances.c.provider_id == provider_id)
+        if names is not None:
+            query = query.where(instances.c.name.in_(names))
         return await self._database.read(lambda c: [row.instance or _pending(row) for row in c.execute(query)])
 
     async def forget(self, name: str, provider_id: str | None = None) -> None:

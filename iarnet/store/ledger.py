@@ -1,6 +1,6 @@
 """The ledger: reserve, then use. Every call is one transaction that runs as if it were alone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -55,9 +55,15 @@ class SqlLedger:
             query = query.where(_lease.app == app)
         return await self._database.read(lambda connection: [_lease_of(row) for row in connection.execute(query)])
 
-    async def claim_port(self, provider_id: str, app: str, key: str, port: int) -> bool:
+    async def reserved(self) -> dict[str, Resources]:
+        query = select(_lease.provider_id, *_sums()).where(_counts(self._clock())).group_by(_lease.provider_id)
+        return await self._database.read(lambda c: {row.provider_id: _summed(row) for row in c.execute(query)})
+
+    async def claim_port(
+        self, provider_id: str, app: str, key: str, port: int, given_up: Collection[str] = ()
+    ) -> bool:
         claim = {"provider_id": provider_id, "app": app, "key": key, "port": port}
-        return await self._database.strictly(lambda connection: _claim(connection, claim))
+        return await self._database.strictly(lambda connection: _claim(connection, claim, given_up))
 
     async def ports(self, provider_id: str) -> dict[int, tuple[str, str]]:
         query = select(tables.ports).where(_port.provider_id == provider_id).order_by(_port.port)
@@ -102,17 +108,25 @@ def _refuse_foreign(asked: dict[str, Lease], held: dict[str, Lease]) -> None:
 
 
 def _sum_of_others(connection: Connection, provider_id: str, asked: Iterable[str]) -> Resources:
-    sums = [func.coalesce(func.sum(_lease[key]), 0).label(key) for key in Resources.model_fields]
-    query = select(*sums).where(_lease.provider_id == provider_id, _lease.id.not_in(asked))
-    row = connection.execute(query).one()
-    return Resources(**{key: int(value) for key, value in row._mapping.items()})
+    query = select(*_sums()).where(_lease.provider_id == provider_id, _lease.id.not_in(asked))
+    return _summed(connection.execute(query).one())
 
 
-def _claim(connection: Connection, claim: dict[str, Any]) -> bool:
+def _sums() -> list[ColumnElement[Any]]:
+    return [func.coalesce(func.sum(_lease[key]), 0).label(key) for key in Resources.model_fields]
+
+
+def _summed(row: Row[Any]) -> Resources:
+    return Resources(**{key: int(row._mapping[key]) for key in Resources.model_fields})
+
+
+def _claim(connection: Connection, claim: dict[str, Any], given_up: Collection[str]) -> bool:
     same = {key: _port[key] == value for key, value in claim.items()}
-    query = select(tables.ports).where(same["provider_id"], same["port"])
-    holder = connection.execute(query).one_or_none()
-    if holder:
+    there = (same["provider_id"], same["port"])
+    holder = connection.execute(select(tables.ports).where(*there)).one_or_none()
+    if holder and holder.app == claim["app"] and holder.key in given_up:
+        connection.execute(delete(tables.ports).where(*there))
+    elif holder:
         return (holder.app, holder.key) == (claim["app"], claim["key"])
     connection.execute(delete(tables.ports).where(same["provider_id"], same["app"], same["key"]))
     connection.execute(tables.ports.insert().values(claim))

@@ -1,11 +1,12 @@
 """PostgreSQL: nodes on several hosts."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from iarnet.errors import StoreUnavailable
@@ -21,19 +22,27 @@ Nothing has happened, and it may well succeed when it is repeated.
 """
 
 
+CONNECTIONS = 10
+"""Of each process, and never more: one that is opened for a moment costs as much as ten transactions."""
+_FRESH_S = 1.0
+
+
 class Postgresql:
     """Fulfils `Database`. Belongs to the event loop that first uses it."""
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._engine = create_async_engine(url, pool_pre_ping=True)
+        self._engine = create_async_engine(url, pool_size=CONNECTIONS, max_overflow=0)
+        _ask_when_idle(self._engine.sync_engine)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._strict = self._engine.execution_options(isolation_level="SERIALIZABLE")
         # What collides is thrown away, so the strict ones of this process go one after the other.
         self._turn = asyncio.Lock()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
+        """Each statement sees what was there when it began, as in a transaction that is READ COMMITTED."""
         with explained(self._url):
-            async with self._engine.connect() as connection:
+            async with self._reading.connect() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -62,3 +71,22 @@ class Postgresql:
 
     async def aclose(self) -> None:
         await self._engine.dispose()
+
+
+def _ask_when_idle(engine: Engine) -> None:
+    """Whether a connection is still there. SQLAlchemy's own `pool_pre_ping` asks before each transaction, and takes
+    longer than most of them."""
+
+    def note(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def ask(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) < _FRESH_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", ask)

@@ -35,10 +35,14 @@ _STOP_S = 5
 
 @dataclass(frozen=True)
 class Base:
-    """The image that a companion is made from, which may lack its program: then that of this machine is added."""
+    """The image that a companion is made from, which may lack its program: then that of this machine is added.
+
+    `retired`: there is to be none any more, and one that runs is for what it leads to already.
+    """
 
     image: str
     whole: bool = False
+    retired: bool = False
 
     def fits(self, info: dict[str, Any]) -> bool:
         """Whether the engine (`docker info`) can run it with the network of the host that others reach, which is not
@@ -72,6 +76,15 @@ class Companion:
             await self._images.ensure(base, None)
             await self._build(name, program)
         return name
+
+    @property
+    def retired(self) -> bool:
+        return self._base.retired
+
+    async def runs(self) -> bool:
+        """Raises as `ensure`."""
+        found = await self._found()
+        return found is not None and bool(found["State"]["Running"])
 
     async def ensure(self, image: str, command: Sequence[str], *, replace: bool) -> bool:
         """Have it run; with `replace`, as one of this image and command. Whether it is of these.

@@ -40,7 +40,8 @@ async def check(
         async with asyncio.timeout(_WITHIN_S):
             latency_s, version, info = await engine.ask(_measure)
             here = gateway and engine.connection.local and await engine.ask(lambda c: _is_beside(c, info))
-            there = companion is not None and companion.fits(info) and await has(engine, companion.image)
+            fits = companion is not None and not companion.retired and companion.fits(info)
+            there = companion is not None and fits and await has(engine, companion.image)
     except IarnetError as e:
         return _down(e), {}
     except TimeoutError:

@@ -88,6 +88,20 @@ async def test_a_reservation_expires_and_a_lease_in_use_does_not(store: SqlStore
     assert refusal.value.hint
 
 
+async def test_what_is_reserved_is_summed_by_provider(store: SqlStore, clock: Watch) -> None:
+    assert await store.ledger.reserved() == {}
+    limits = FOUR | {"cloud": Resources(memory_bytes=4 * MIB)}
+    expires = clock.now + timedelta(seconds=60)
+    await store.ledger.reserve([lease("a"), lease("b", app="bank"), lease("c", mib=3, provider_id="cloud")], limits)
+    await store.ledger.reserve([lease("d", mib=2, expires_at=expires)], limits)
+    assert await store.ledger.reserved() == {
+        "box": Resources(memory_bytes=4 * MIB),
+        "cloud": Resources(memory_bytes=3 * MIB),
+    }
+    clock.advance(60)
+    assert (await store.ledger.reserved())["box"] == Resources(memory_bytes=2 * MIB)
+
+
 async def test_an_expired_reservation_comes_back_while_nobody_has_reserved(store: SqlStore, clock: Watch) -> None:
     await store.ledger.reserve([lease("a", mib=4, expires_at=clock.now)], FOUR)
     assert await store.ledger.leases() == []
@@ -156,6 +170,17 @@ async def test_a_port_has_one_holder_per_provider(store: SqlStore) -> None:
     assert not await ledger.claim_port("box", "other", "web/80/tcp", 8080)
     assert await ledger.claim_port("cloud", "other", "web/80/tcp", 8080)
     assert await ledger.ports("box") == {8080: ("shop", "web/80/tcp")}
+
+
+async def test_a_port_passes_to_another_key_of_the_app_that_gives_it_up(store: SqlStore) -> None:
+    ledger, given_up = store.ledger, {"web/80/tcp"}
+    await ledger.claim_port("box", "shop", "web/80/tcp", 8080)
+    await ledger.claim_port("cloud", "shop", "web/80/tcp", 8080)
+    assert not await ledger.claim_port("box", "shop", "api/80/tcp", 8080, {"mail/80/tcp"})
+    assert not await ledger.claim_port("box", "other", "api/80/tcp", 8080, given_up)
+    assert await ledger.claim_port("box", "shop", "api/80/tcp", 8080, given_up)
+    assert await ledger.ports("box") == {8080: ("shop", "api/80/tcp")}
+    assert await ledger.ports("cloud") == {8080: ("shop", "web/80/tcp")}
 
 
 async def test_a_key_has_one_port_per_provider(store: SqlStore) -> None:

@@ -18,6 +18,7 @@ from iarnet.store.open import database_at, open_store
 from iarnet.store.schema import HEAD
 from iarnet.store.sqlite import Sqlite
 from iarnet.store.tables import metadata
+from tests.contract.postgres import empty, execute
 from tests.contract.store.values import GIT, Watch
 
 SHOP_OF_0001 = text(
@@ -156,6 +157,25 @@ async def test_a_server_that_is_not_there_is_unavailable(address: str, clock: Wa
         await open_store(f"postgresql://iarnet:secret@{address}", clock)
     assert refusal.value.retryable
     assert "secret" not in refusal.value.where
+
+
+@pytest.mark.parametrize("fresh_s", [0.0, 3600.0])
+async def test_a_connection_that_was_cut_is_made_anew(
+    postgres: str, clock: Watch, monkeypatch: pytest.MonkeyPatch, fresh_s: float
+) -> None:
+    """At once where it has not been used for a while; where it just was, the first who uses it is told."""
+    monkeypatch.setattr("iarnet.store.postgresql._FRESH_S", fresh_s)
+    empty(postgres)
+    store = await open_store(f"{postgres}/postgres", clock)
+    written = await store.apps.create("shop", GIT)
+    cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    execute(postgres, f"{cut} AND pid <> pg_backend_pid()")
+    if fresh_s:
+        with pytest.raises(StoreUnavailable):
+            await store.apps.list()
+    assert await store.apps.list() == [written]
+    await store.apps.create("bank", GIT)
+    await store.aclose()
 
 
 async def test_a_database_that_the_server_lacks_is_named(postgres: str, clock: Watch) -> None:

@@ -52,6 +52,16 @@ async def test_an_instance_of_another_app_is_not_taken_over(store: SqlStore) -> 
     assert await store.instances.list("shop-web") == []
 
 
+async def test_instances_of_given_names_are_those_of_every_app(store: SqlStore) -> None:
+    for app in ("shop", "bank", "club"):
+        await store.facts.begin(begin(app=app, git=GIT))
+        await store.instances.intend(spec(name=f"iarnet-{app}-web-r1-0", app=app), "box")
+    names = {"iarnet-shop-web-r1-0", "iarnet-bank-web-r1-0", "iarnet-none-web-r1-0"}
+    assert [i.app for i in await store.instances.list(names=names)] == ["bank", "shop"]
+    assert [i.app for i in await store.instances.list("shop", names=names)] == ["shop"]
+    assert await store.instances.list(names=()) == []
+
+
 async def test_an_instance_is_pending_until_its_provider_speaks(store: SqlStore, clock: Watch) -> None:
     await store.facts.begin(begin(git=GIT))
     assert await store.instances.spec(NAME) is None

@@ -14,6 +14,7 @@ from activities.ports import HostPorts
 from activities.recording import Recording
 from activities.revising import Revising
 from activities.sourcing import Sourcing
+from iarnet.analysers.built_in import BuiltIn
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.analysis.engine import analyze
 from iarnet.builds.absent import AbsentBuilder
@@ -73,7 +74,9 @@ class World:
 
     async def bring(self, source: Repository) -> None:
         await self.run(self.sourcing.import_source, ImportRequest(app="shop", git=GitSource(url=source.url)))
-        await self.run(Analyzing(self.store, self.sources, analyze).analyze_source, AnalyzeRequest(app="shop"))
+        await self.run(
+            Analyzing(self.store, BuiltIn(self.sources, analyze)).analyze_source, AnalyzeRequest(app="shop")
+        )
 
     async def carry_out(self, request: ChangeRequest) -> Plan:
         """Plan it, and do what the plan says, as a change does."""

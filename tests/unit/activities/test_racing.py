@@ -12,6 +12,7 @@ from activities.analyzing import Analyzing
 from activities.ports import HostPorts
 from activities.revising import Revising
 from activities.sourcing import Sourcing
+from iarnet.analysers.built_in import BuiltIn
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.analysis.engine import analyze
 from iarnet.builds.absent import AbsentBuilder
@@ -69,7 +70,7 @@ async def test_an_import_that_ends_meanwhile_does_not_change_what_is_deployed(
     run = ActivityEnvironment().run
     git = GitSource(url=source.url)
     await run(sourcing.import_source, ImportRequest(app="shop", git=git))
-    analysed = await run(Analyzing(store, sources, analyze).analyze_source, AnalyzeRequest(app="shop"))
+    analysed = await run(Analyzing(store, BuiltIn(sources, analyze)).analyze_source, AnalyzeRequest(app="shop"))
     source.write("iarnet.yaml", described(worker("two"))).commit()
     later = await run(sourcing.import_source, ImportRequest(app="shop"))
     assert later.commit != analysed.commit

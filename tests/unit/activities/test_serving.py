@@ -1,10 +1,14 @@
 """What a change leaves of what the gateway listens for."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from activities.scene import Scene
 from iarnet.models.component import Component, Port
+from iarnet.models.instance import Instance, InstanceSpec, PortBinding
 from iarnet.models.plan import Kept
 from iarnet.models.provider import Capabilities, ProviderHealth, ProviderInfo, ProviderState
 from iarnet.models.resources import Capacity, Resources
@@ -61,9 +65,39 @@ def test_what_stays_and_is_served_now_is_led_to() -> None:
     assert there.complete({"p": serving}, kept, None)["p"].admits == ("iarnet-shop-db-r1-0",)
 
 
-def test_without_a_gateway_all_of_it_closes() -> None:
-    serving, _ = scene(gateway=False, p=(WEB,)).serving("p", [component(WEB)], {}, None)
-    assert (serving.before, serving.after, serving.moved) == ((WEB,), (), {"web"})
+def specs(c: Component, *, served: Mapping[str, int] | None = None) -> list[InstanceSpec]:
+    """With a host port of its own where it is not served."""
+    own = None if c.name in (served or {}) else 20000
+    who = {"name": f"iarnet-shop-{c.name}-r1-0", "app": "shop", "component": c.name, "kind": "web", "owner": "me"}
+    ports = (PortBinding(port=c.ports[0].port, host_port=own),)
+    return [
+        InstanceSpec.model_validate({**who, "revision": 1, "replica": 0, "epoch": 1, "image": "a", "ports": ports})
+    ]
+
+
+def there(c: Component, *, served: bool) -> Instance:
+    (spec,) = specs(c, served={c.name: 0} if served else {})
+    who = spec.model_dump(include={"name", "app", "component", "ports"})
+    return Instance.model_validate({**who, "provider_id": "p", "spec_hash": spec.spec_hash, "state": "running"})
+
+
+def test_without_a_gateway_all_of_a_change_closes_and_the_rest_stays() -> None:
+    without = scene(gateway=False, p=(WEB, DB))
+    assert without.offered("p", [component(WEB)], specs, undoing=False) == []
+    serving, _ = without.serving("p", [], {}, None)
+    assert (set(serving.before), serving.after, serving.moved) == ({WEB, DB}, (), {"web", "db"})
+    serving, _ = without.serving("p", [], {}, {"web"})
+    assert (serving.after, serving.moved) == ((DB,), {"web"})
+
+
+@pytest.mark.parametrize("gateway", [True, False])
+def test_undoing_leaves_what_runs_reached_as_it_is(gateway: bool) -> None:
+    """`web` by its own port, `db` through the gateway; `far` has gone and comes back as it would now."""
+    web, db, far = component(WEB), component(DB), component(FAR)
+    as_it_was = (there(web, served=False), there(db, served=True))
+    found = replace(scene(gateway=gateway, p=(WEB, DB, FAR)), actual=as_it_was)
+    offered = found.offered("p", [web, db, far], specs, undoing=True)
+    assert offered == ([db, far] if gateway else [db])
 
 
 def test_a_route_to_what_the_change_takes_away_is_told() -> None:

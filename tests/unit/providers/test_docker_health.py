@@ -127,6 +127,7 @@ async def test_an_engine_elsewhere_has_none_without_the_image_or_where_none_is_w
     assert not (await _elsewhere(url, Base("missing"))).gateway
     assert not (await _elsewhere(url, None)).gateway
     assert not (await _elsewhere(url, Base("debian"), gateway="false")).gateway
+    assert not (await _elsewhere(url, Base("debian", retired=True))).gateway
 
 
 async def _elsewhere(url: str, base: Base | None = Base("debian"), **config: str) -> Capabilities:

@@ -11,10 +11,12 @@ import pytest
 from iarnet.errors import GatewayUnavailable
 from iarnet.gateway.direct import Direct
 from iarnet.models.component import HealthCheck
+from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.models.provider import ProviderEvent
 from iarnet.models.source import GitSource
 from iarnet.providers.memory import MemoryProvider
 from iarnet.store.open import open_store
+from iarnet.store.sql import SqlStore
 from tests.contract.provider_worlds import MemoryWorld, spec_of
 from workers.hanging import HangDetector
 
@@ -38,14 +40,23 @@ class Watching(Direct):
 
 
 class Case:
-    """Two instances, `one` and `two`, and what is told of them."""
+    """Two instances, `one` and `two`, room for a third, and what is told of them."""
 
-    def __init__(self, world: MemoryWorld) -> None:
+    def __init__(self, world: MemoryWorld, store: SqlStore) -> None:
+        self.store = store
         self.gateway = Watching()
         self.provider = MemoryProvider(faults=self._count)
-        self.one, self.two = (spec_of(world, component=name, health=CHECK) for name in ("one", "two"))
+        names = ("one", "two", "three")
+        self.one, self.two, self.three = (spec_of(world, component=name, health=CHECK) for name in names)
         self.probes: Counter[str] = Counter()
         self.told: list[str] = []
+        self.detector = HangDetector(self.provider, store, self.gateway, lambda: datetime.now(UTC))
+
+    async def deployed(self, spec: InstanceSpec) -> Instance:
+        await self.store.instances.intend(spec, self.provider.info.id)
+        instance = await self.provider.deploy(spec)
+        await self.store.instances.record(instance)
+        return instance
 
     async def publish(self, event: ProviderEvent) -> None:
         assert event.kind == "unhealthy"
@@ -65,16 +76,20 @@ class Case:
 
 
 @pytest.fixture
-async def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Case]:
+def reread_s() -> float:
+    return 3600.0
+
+
+@pytest.fixture
+async def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reread_s: float) -> AsyncIterator[Case]:
     monkeypatch.setattr("workers.hanging._ROUND_S", 0.02)
-    made = Case(MemoryWorld("node", "app"))
+    monkeypatch.setattr("workers.hanging._REREAD_S", reread_s)
     store = await open_store(f"sqlite:///{tmp_path}/iarnet.db", lambda: datetime.now(UTC))
     await store.apps.create("app", GitSource(url="https://example.org/app.git"))
+    made = Case(MemoryWorld("node", "app"), store)
     for spec in (made.one, made.two):
-        await store.instances.intend(spec, made.provider.info.id)
-        await store.instances.record(await made.provider.deploy(spec))
-    detector = HangDetector(made.provider, store, made.gateway, lambda: datetime.now(UTC))
-    running = asyncio.create_task(detector.run(made.publish))
+        await made.deployed(spec)
+    running = asyncio.create_task(made.detector.run(made.publish))
     yield made
     running.cancel()
     await asyncio.wait([running])
@@ -109,3 +124,28 @@ async def test_without_its_word_everything_is_asked(case: Case) -> None:
             await case.rounds(1)
     assert case.told == [case.two.name]
     assert case.probes[case.one.name] > 0
+
+
+async def test_what_has_started_is_asked_as_soon_as_it_is_heard_of_until_its_end(case: Case) -> None:
+    await case.rounds()
+    started = await case.deployed(case.three)
+    await case.rounds()
+    assert case.probes[case.three.name] == 0, "it was read again"
+    case.detector.hear(started)
+    await case.rounds()
+    assert case.probes[case.three.name] > 0
+    case.detector.hear(started.model_copy(update={"state": "exited"}))
+    await case.rounds(1)
+    case.probes.clear()
+    await case.rounds()
+    assert case.probes[case.three.name] == 0
+    assert case.probes[case.one.name] > 0
+
+
+@pytest.mark.parametrize("reread_s", [0.0])
+async def test_what_nobody_heard_of_is_found_in_the_store(case: Case) -> None:
+    """An instance that ran before anybody listened, and was adopted."""
+    await case.deployed(case.three)
+    async with asyncio.timeout(WITHIN_S):
+        while not case.probes[case.three.name]:
+            await case.rounds(1)
