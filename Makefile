@@ -5,7 +5,7 @@ ARGS ?=
 QUICKSTART = DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m workers.quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help venv machine machine-down check test bench chaos up down clean
+.PHONY: help venv machine machine-down check protos test bench chaos fuzz up down clean
 # The environment and the images don't need each other.
 MAKEFLAGS += --jobs=2
 
@@ -24,6 +24,9 @@ machine-down: ## end the Docker engine that `make machine` started
 check: venv ## linters, types, import rules, dependencies
 	@$(PYTHON) setup/verify.py check
 
+protos: venv ## make iarnet/rpc anew from its .proto files
+	@.venv/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. iarnet/rpc/*.proto
+
 test: ## set up, check, and run all tests (ARGS="-k word")
 	@$(PYTHON) setup/verify.py test $(ARGS)
 
@@ -32,6 +35,9 @@ bench: venv machine ## measure, and print the table of figures (ARGS="throughput
 
 chaos: venv machine ## kill node and Temporal 1,000 times while deployments run (ARGS="60 --storm servers")
 	@DOCKER_HOST="$$($(PYTHON) setup/machine.py host)" .venv/bin/python -m chaos $(ARGS)
+
+fuzz: venv ## analyse mutated repositories for a minute, or ARGS=SECONDS
+	@.venv/bin/python -m chaos.fuzzing $(ARGS)
 
 up: venv machine ## start IARNet, and deploy APP=<git url> when given
 	@$(QUICKSTART) up $(APP)

@@ -1,30 +1,24 @@
 """From a tree to components, once per tree."""
 
-import asyncio
-from collections.abc import Callable
-
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
+from iarnet.analysers.base import Analyser, is_final
 from iarnet.errors import NotFound
 from iarnet.models.analysis import Analysis
 from iarnet.models.change import AnalyzeRequest, AnalyzeResult
 from iarnet.models.source import Source
-from iarnet.sources.base import Sources, Tree
 from iarnet.store.base import Store
-
-Analyze = Callable[[Tree], Analysis]
 
 
 class Analyzing:
-    def __init__(self, store: Store, sources: Sources, analyze: Analyze) -> None:
+    def __init__(self, store: Store, analyser: Analyser) -> None:
         self._store = store
-        self._sources = sources
-        self._analyze = analyze
+        self._analyser = analyser
 
     @activity.defn
     async def analyze_source(self, request: AnalyzeRequest) -> AnalyzeResult:
-        """Analyse the tree of a commit, or return what is stored for it."""
+        """Analyse the tree of a commit, or return what is stored for it and still would be said."""
         async with heartbeating():
             source = await self._store.facts.source(request.app, request.commit)
             if source is None:
@@ -34,17 +28,15 @@ class Analyzing:
                     hint=f"iarnet import {request.app}",
                 )
             analysis = await self._store.facts.analysis(request.app, source.part)
-            if cached := analysis is not None:
-                return _result(source, analysis, cached)
-            tree = await self._sources.tree(request.app, source.tree)
-            part = tree.subtree(source.git.subdir) if source.git.subdir else tree
-            found = await asyncio.to_thread(self._analyze, part)
+            if analysis is not None and is_final(analysis):
+                return _result(source, analysis, cached=True)
+            found = await self._analyser.analyze(request.app, source.tree, source.git.subdir)
             found = found.model_copy(update={"tree": source.part})
             await self._store.facts.save_analysis(request.app, found)
-            return _result(source, found, cached)
+            return _result(source, found, cached=False)
 
 
-def _result(source: Source, analysis: Analysis, cached: bool) -> AnalyzeResult:
+def _result(source: Source, analysis: Analysis, *, cached: bool) -> AnalyzeResult:
     return AnalyzeResult(
         app=source.app,
         commit=source.commit,

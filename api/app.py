@@ -12,6 +12,7 @@ from api.auth import Gate
 from api.document import precise
 from api.middleware import BodyLimit, Story
 from api.routes import (
+    analyses,
     analysis,
     application,
     apps,
@@ -58,7 +59,7 @@ TAGS = [
     {"name": "documented", "description": "The routes of the requirement document, as written there"},
 ]
 VERSION_1 = (
-    *(node, apps, analysis, changes, deployments, runs, events, logs, settings),
+    *(node, apps, analysis, analyses, changes, deployments, runs, events, logs, settings),
     *(communication, domains, authority, providers, reconciliation, secrets, replay),
 )
 

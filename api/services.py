@@ -7,8 +7,10 @@ from datetime import datetime
 from temporalio.client import Client
 
 from iarnet.gateway.base import Gateway
+from iarnet.models.analysis import Analysis
 from iarnet.models.change import ReplayReport
 from iarnet.models.provider import ProviderHealth, ProviderRegistration
+from iarnet.models.source import GitSource
 from iarnet.providers.base import Providers
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Store
@@ -18,6 +20,7 @@ from iarnet.store.base import Store
 class Services:
     """`temporal_ui` is the base address of the Temporal web UI, or empty. `allowed_hosts` are the names, besides
     those of the loopback, under which clients may address this node (the host it listens on among them).
+    `analyze` says what is in a repository that is not imported.
     `replay` takes a workflow ID and a run ID (None: the newest run). `gateway` is None where nothing leads traffic;
     it answers names at `http_port` and `https_port`. `authority` gives the certificate of the one that signs our own,
     PEM.
@@ -35,6 +38,7 @@ class Services:
     add_provider: Callable[[ProviderRegistration], Awaitable[ProviderHealth]]
     remove_provider: Callable[[str], Awaitable[None]]
     replay: Callable[[str, str | None], Awaitable[ReplayReport]]
+    analyze: Callable[[GitSource], Awaitable[Analysis]]
     gateway: Gateway | None = None
     http_port: int = 80
     https_port: int = 443

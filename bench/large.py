@@ -13,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analyzing import Analyzing
 from bench.report import Figure
+from iarnet.analysers.built_in import BuiltIn
 from iarnet.analysis.engine import analyze
 from iarnet.models.change import AnalyzeRequest
 from iarnet.models.source import GitSource
@@ -42,8 +43,8 @@ async def _measured(folder: Path) -> list[Figure]:
             app = f"large{number}"
             await store.apps.create(app, git)
             await store.facts.save_source(await sources.fetch(app, git, commit))
-            first.append(await _analyzed(Analyzing(store, sources, analyze), app))
-            again.append(await _analyzed(Analyzing(store, sources, analyze), app))
+            first.append(await _analyzed(Analyzing(store, BuiltIn(sources, analyze)), app))
+            again.append(await _analyzed(Analyzing(store, BuiltIn(sources, analyze)), app))
     finally:
         await store.aclose()
     return [

@@ -14,7 +14,7 @@ from bench.options import Options
 from bench.programs import LoadProgram
 from bench.report import Figure, spread
 from bench.world import clock, secrets
-from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
+from iarnet.analysers.built_in import BuiltIn
 from iarnet.analysis.engine import analyze
 from iarnet.builds.absent import AbsentBuilder
 from iarnet.models.change import AnalyzeRequest, ImportRequest
@@ -58,7 +58,7 @@ async def _steps(folder: Path, url: str) -> AsyncIterator[tuple[Sourcing, Analyz
         sources = GitSources(folder / "workspaces", allow_file=True)
         yield (
             Sourcing(store, sources, secrets(), AbsentBuilder(), clock),
-            Analyzing(store, sources, lambda tree: analyze(tree, ecosystems=ECOSYSTEMS)),
+            Analyzing(store, BuiltIn(sources, analyze)),
         )
     finally:
         await store.aclose()

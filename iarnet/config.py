@@ -28,13 +28,16 @@ from iarnet.config_layers import (
 )
 from iarnet.config_sections import (
     Address,
+    AnalysisSettings,
     Builds,
     DatabaseUrl,
     DockerSettings,
     FilePath,
     GatewaySettings,
     Git,
+    Grpc,
     ListenAddress,
+    ListenAddressOrNone,
     Logging,
     PeerAddress,
     ResourceLimits,
@@ -65,7 +68,9 @@ class Settings(Value):
     listen_addr: ListenAddress = Field(
         default=":8083", description="address of the API; without a host see *Who can reach it*"
     )
-    peer_listen_addr: ListenAddress = Field(default=":50051", description="address for peers (gRPC)")
+    peer_listen_addr: ListenAddressOrNone = Field(
+        default=":50051", description="address of gRPC: `CodeAnalysisService`; `none`: nowhere"
+    )
     insecure_listen: bool = Field(
         default=False, description="an address without a host means all interfaces, even without TLS"
     )
@@ -86,9 +91,11 @@ class Settings(Value):
     system_reserve: SystemReserve = SystemReserve()
     logging: Logging = Logging()
     tls: Tls = Tls()
+    grpc: Grpc = Grpc()
     temporal: Temporal = Temporal()
     docker: DockerSettings = DockerSettings()
     gateway: GatewaySettings = GatewaySettings()
+    analysis: AnalysisSettings = AnalysisSettings()
     builds: Builds = Builds()
     git: Git = Git()
     telemetry: Telemetry = Telemetry()
@@ -97,11 +104,19 @@ class Settings(Value):
     @property
     def api_address(self) -> Address:
         """Where the API listens. An address without a host is loopback unless TLS or `insecure_listen` is on."""
-        return self._reachable(self.listen_addr)
+        return self._reachable(self.listen_addr, sealed=self.tls.enabled)
 
     @property
-    def peer_address(self) -> Address:
-        return self._reachable(self.peer_listen_addr)
+    def peer_address(self) -> Address | None:
+        """Where gRPC is answered, by the same rule; None: nowhere."""
+        if self.peer_listen_addr == "none":
+            return None
+        return self._reachable(self.peer_listen_addr, sealed=self.grpc_tls.enabled)
+
+    @property
+    def grpc_tls(self) -> Tls:
+        """That of the API, unless gRPC has its own."""
+        return self.grpc.tls if self.grpc.tls.enabled else self.tls
 
     @property
     def shares_store(self) -> bool:
@@ -113,11 +128,16 @@ class Settings(Value):
         """Holds the base URL of the running node's API."""
         return self.data_dir / "address"
 
-    def _reachable(self, text: str) -> Address:
+    @property
+    def grpc_address_file(self) -> Path:
+        """Holds `host:port` where the running node answers gRPC."""
+        return self.data_dir / "grpc_address"
+
+    def _reachable(self, text: str, *, sealed: bool) -> Address:
         address = parse_address(text)
         if address.host:
             return address
-        return Address("0.0.0.0" if self.tls.enabled or self.insecure_listen else "127.0.0.1", address.port)
+        return Address("0.0.0.0" if sealed or self.insecure_listen else "127.0.0.1", address.port)
 
 
 @dataclass(frozen=True)

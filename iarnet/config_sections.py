@@ -45,6 +45,21 @@ def _peer(text: str) -> str:
     return text
 
 
+def _address_or_none(text: str) -> str:
+    return text if text == "none" else _address(text)
+
+
+def _optional_peer(text: str) -> str:
+    return _peer(text) if text else text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _pool(text: str) -> str:
     try:
         network = ipaddress.IPv4Network(text)
@@ -93,6 +108,7 @@ def _expanded(path: Path) -> Path:
 
 
 ListenAddress = Annotated[str, AfterValidator(_address)]
+ListenAddressOrNone = Annotated[str, AfterValidator(_address_or_none)]
 PeerAddress = Annotated[str, AfterValidator(_peer)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 FilePath = Annotated[Path, AfterValidator(_expanded)]
@@ -230,7 +246,7 @@ class GatewaySettings(Value):
     image: str = Field(
         default="", description="image for that, with `envoy` and Perl; empty: Debian and the program of this machine"
     )
-    binary: str = Field(default="", description="path of the `envoy` program; empty takes the one that comes along")
+    binary: str = Field(default="", description="path of `envoy`, 1.38 or newer; empty takes the one that comes along")
     threads: int = Field(default=0, ge=0, le=256, description="Envoy's worker threads; 0: one per core")
     http_port: int = Field(default=80, ge=1, le=65535, description="port for names, opened with the first domain")
     https_port: int = Field(default=443, ge=1, le=65535, description="port for names that have a certificate")
@@ -252,6 +268,38 @@ class Telemetry(Value):
     endpoint: Annotated[str, AfterValidator(_collector)] = Field(
         default="", description="where traces of changes go, OTLP over HTTP, such as `http://localhost:4318`"
     )
+
+
+class AnalyserTls(Value):
+    enabled: bool = Field(default=False, description="ask it over TLS")
+    ca_file: FilePath | None = Field(default=None, description="authority to trust for it, PEM; gRPC's when unset")
+
+
+class AnalysisSettings(Value):
+    """Another analyser than the built-in one."""
+
+    address: Annotated[str, AfterValidator(_optional_peer)] = Field(
+        default="", description="a `CodeAnalysisService` to ask, `host:port`; empty: the built-in analysis"
+    )
+    timeout_s: float = Field(
+        default=30.0, gt=0, le=90, description="seconds that it may take; then the built-in one is asked"
+    )
+    token_file: FilePath | None = Field(default=None, description="file that holds the token that it wants")
+    tls: AnalyserTls = AnalyserTls()
+
+    @model_validator(mode="after")
+    def _token_is_sealed(self) -> Self:
+        if self.token_file and not self.tls.enabled and not is_loopback(parse_address(self.address or ":0").host):
+            raise ValueError("needs tls.enabled for token_file: a token must not travel in clear")
+        return self
+
+
+class GrpcTls(Tls):
+    enabled: bool = Field(default=False, description="serve gRPC over TLS with these; else as `tls` says")
+
+
+class Grpc(Value):
+    tls: GrpcTls = GrpcTls()
 
 
 class Builds(Value):

@@ -32,20 +32,20 @@ from activities.sourcing import Sourcing
 from activities.watching import Watching
 from api.services import Services
 from iarnet import faults, logs
+from iarnet.analysers.projects import Projects
 from iarnet.analysis.corrections import apply_corrections
 from iarnet.builds.docker import DockerBuilder
 from iarnet.builds.late import LateBuilder
 from iarnet.config import Loaded, Settings
-from iarnet.models.analysis import Analysis
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
 from iarnet.secrets.sealed import SealedSecrets
-from iarnet.sources.base import Tree
-from iarnet.sources.git import GitSources, SourceLimits
+from iarnet.sources.git import GitSources
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
-from workers import data_directory, former, mode, pools, replaying, roles, temporal, versions
+from workers import analysing, data_directory, former, mode, pools, replaying, roles, temporal, versions
+from workers.answering import answering
 from workers.attaching import Attachments
 from workers.following import follow
 from workers.gateways import NodeGateways, gateways
@@ -120,6 +120,7 @@ async def running(settings: Settings, role: Role = "node", beside: Sequence[Prov
             url = await stack.enter_async_context(serving(settings, services))
             settings.address_file.write_text(url)
             stack.callback(settings.address_file.unlink, missing_ok=True)
+            await stack.enter_async_context(answering(settings, _projects(settings, adapters), token))
         log.info("ready", role=role, url=url, temporal_ui=connected.ui, node=settings.node_name)
         yield Node(url, connected.ui, token)
         log.info("stopping")
@@ -200,17 +201,7 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     secrets = SealedSecrets.open(store.secrets, settings.secrets.key_file)
     await secrets.check()
     logs.configure(settings.logging, secrets.redact)
-    sources = GitSources(
-        settings.workspace_dir,
-        allow_file=settings.git.allow_file,
-        allow_http=settings.git.allow_http,
-        allow_private_hosts=settings.git.allow_private_hosts,
-        limits=SourceLimits(settings.git.max_bytes, settings.git.max_files, settings.git.timeout_s),
-        secrets=secrets,
-        ca_bundle=settings.git.ca_bundle,
-        proxy=settings.git.proxy or None,
-        git=settings.git.binary,
-    )
+    sources = analysing.git_sources(settings, secrets, settings.workspace_dir)
     providers = ProviderRegistry(
         node=settings.node_name,
         owner=owner,
@@ -295,7 +286,7 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
     ports = HostPorts(store.ledger, settings.docker.port_range)
     planning = Planning(store, providers, ports, revising, adapters.owner, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
-    analyzing = Analyzing(store, sources, _analyze)
+    analyzing = Analyzing(store, analysing.analyser(settings, sources))
     deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
     building = Building(store, adapters.builder)
     unnamed = partial(watch_certificate, client, changed=True)
@@ -355,12 +346,15 @@ def _together(settings: Settings, adapters: Adapters) -> Together:
     return Together(adapters.gateways.all, adapters.store.traffic, mode.local_provider(settings))
 
 
-def _analyze(tree: Tree) -> Analysis:
-    # Imported with the first repository: all that recognises a language is not needed to go on after a restart.
-    from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
-    from iarnet.analysis.engine import analyze
-
-    return analyze(tree, ecosystems=ECOSYSTEMS)
+def _projects(settings: Settings, adapters: Adapters) -> Projects:
+    limits = settings.git
+    return Projects(
+        settings.workspace_dir,
+        adapters.store.facts,
+        adapters.sources,
+        max_bytes=limits.max_bytes,
+        max_files=limits.max_files,
+    )
 
 
 def _services(
@@ -379,6 +373,7 @@ def _services(
         add_provider=attachments.add,
         remove_provider=attachments.remove,
         replay=partial(replaying.replay, connected.client),
+        analyze=analysing.unimported(settings, adapters.secrets).analyze,
         gateway=_together(settings, adapters) if settings.gateway.enabled or not attachments.attaches else None,
         http_port=settings.gateway.http_port,
         https_port=settings.gateway.https_port,

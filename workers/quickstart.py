@@ -138,7 +138,7 @@ def _print_addresses(seconds: float) -> None:
     print(f"  {'API and docs:'.ljust(22)}{_read('address')}/docs?token={_read('token')}")
     print(f"  {'Temporal web UI:'.ljust(22)}{node['temporal_ui']}")
     print(f"  {'Command line:'.ljust(22)}{CLIENT} --help")
-    print(f"This took {seconds:.0f} s. `make down` ends it.", flush=True)
+    print(f"This took {seconds:.0f} s from the start of the node. `make down` ends it.", flush=True)
 
 
 def _run_page(node: dict[str, Any], run: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
 """From a repository to components: import, analyse, look at the result."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
+from api.analysed import AnalysisDocument
 from api.bodies import ImportBody, git_source
 from api.deps import Given, Start
 from api.errors import refusals
 from api.existing import check_secrets
 from api.starter import Accepted
+from iarnet.analysis.document import document
 from iarnet.errors import Conflict, Missing, NotFound
 from iarnet.models.analysis import Analysis
 from iarnet.models.base import AppName
@@ -62,10 +65,11 @@ async def analyze_app(app: AppName, given: Given, start: Start, response: Respon
     "/analysis",
     operation_id="getAnalysis",
     summary="Components, edges and the evidence for each fact",
+    response_model=AnalysisDocument,
     responses=refusals(NotFound),
 )
-async def get_analysis(app: AppName, given: Given) -> Analysis:
-    return await found_analysis(given.store, app)
+async def get_analysis(app: AppName, given: Given) -> JSONResponse:
+    return JSONResponse(document(await found_analysis(given.store, app)))
 
 
 async def found_analysis(store: Store, app: str) -> Analysis:

@@ -1,4 +1,4 @@
-"""What analysis finds: in an application of the node, or in a folder or repository without any node."""
+"""What analysis finds: in an application, in a repository, or, without any node, in a folder."""
 
 import asyncio
 import tempfile
@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from iarnet.analysers.reading import analysis
 from iarnet.analysis.document import document
-from iarnet.cli.arguments import Ref, Subdir, is_app
+from iarnet.cli.arguments import Credential, Ref, Subdir, is_app
 from iarnet.cli.follow import follow
 from iarnet.cli.session import Session, session_of
-from iarnet.errors import NotFound
+from iarnet.errors import NodeUnreachable, NotFound
 from iarnet.models.analysis import Analysis
 from iarnet.models.quantity import format_millis, format_size
 from iarnet.models.source import GitSource
@@ -20,6 +21,10 @@ from iarnet.sources.folder import FolderTree
 
 Explain = Annotated[bool, typer.Option("--explain", help="also where each fact comes from")]
 WorkTree = Annotated[bool, typer.Option("--work-tree", help="of a folder in Git, the files as they are, not HEAD")]
+
+
+# A little longer than the node takes.
+_PATIENCE_S = 310.0
 
 
 def analyze(
@@ -31,13 +36,17 @@ def analyze(
     work_tree: WorkTree = False,
     ref: Ref = "",
     subdir: Subdir = "",
+    credential: Credential = None,
 ) -> None:
-    """What components there are, what they need and how they are run. A path or an address needs no node."""
+    """What components there are, what they need and how they are run. A path needs no node."""
     session = session_of(ctx)
+    folder = (session.cwd / Path(what).expanduser()).resolve()
     if is_app(what):
         found = _of_app(session, what)
+    elif folder.is_dir():
+        found = asyncio.run(_here(session, folder, ref=ref, subdir=subdir, work_tree=work_tree))
     else:
-        found = asyncio.run(_here(session, what, ref=ref, subdir=subdir, work_tree=work_tree))
+        found = _of_repository(session, GitSource(url=what, ref=ref, subdir=subdir, credential=credential))
     if session.show.json:
         return session.show.document(document(found))
     return _print(session, found, explain)
@@ -46,7 +55,7 @@ def analyze(
 def _of_app(session: Session, app: str) -> Analysis:
     try:
         follow(session, session.node.post("apps", app, "analyze"))
-        return Analysis.model_validate(session.node.get("apps", app, "analysis"))
+        return analysis(session.node.get("apps", app, "analysis"))
     except NotFound as error:
         if (session.cwd / app).is_dir():
             hint = f"for the folder write ./{app}"
@@ -54,10 +63,19 @@ def _of_app(session: Session, app: str) -> Analysis:
         raise
 
 
-async def _here(session: Session, what: str, *, ref: str, subdir: str, work_tree: bool) -> Analysis:
-    folder = (session.cwd / Path(what).expanduser()).resolve()
-    if not folder.is_dir():
-        return await _fetched(session, GitSource(url=what, ref=ref, subdir=subdir), allow_file=False)
+def _of_repository(session: Session, git: GitSource) -> Analysis:
+    """By the node, which has its rules and the credentials; where none was ever started, here."""
+    try:
+        node = session.node
+    except NodeUnreachable:
+        if git.credential:
+            raise
+        session.show.note("no node runs here: it is fetched and analysed by this command itself")
+        return asyncio.run(_fetched(session, git, allow_file=False))
+    return analysis(node.post("analyses", body=git.model_dump(), within_s=_PATIENCE_S))
+
+
+async def _here(session: Session, folder: Path, *, ref: str, subdir: str, work_tree: bool) -> Analysis:
     top = next((p for p in (folder, *folder.parents) if (p / ".git").exists()), None)
     if top is None or work_tree:
         return _analysis(FolderTree(folder / subdir))

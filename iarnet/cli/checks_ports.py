@@ -32,6 +32,9 @@ def port_checks(machine: Machine) -> Iterator[Check]:
 def _wanted(machine: Machine) -> Iterator[_Port]:
     settings = machine.settings
     yield _Port("port of the API", settings.api_address.host, settings.api_address.port, "listen_addr", "fail")
+    if grpc := settings.peer_address:
+        later = "gRPC is answered once it is free: "
+        yield _Port("port of gRPC", grpc.host, grpc.port, "peer_listen_addr", "warn", later)
     if not settings.temporal.address:
         free = "nothing needs to be done, a free one is taken; or "
         temporal = settings.temporal

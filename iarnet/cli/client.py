@@ -28,8 +28,8 @@ class Node:
     def get(self, *path: str, **query: Any) -> Any:
         return self._call("GET", path, query)
 
-    def post(self, *path: str, body: Any = None) -> Any:
-        return self._call("POST", path, {}, {} if body is None else body)
+    def post(self, *path: str, body: Any = None, within_s: float = ANSWER_S) -> Any:
+        return self._call("POST", path, {}, {} if body is None else body, within_s)
 
     def put(self, *path: str, body: Any) -> Any:
         return self._call("PUT", path, {}, body)
@@ -49,8 +49,10 @@ class Node:
             except httpx.TransportError as error:
                 raise self._unreachable(error) from error
 
-    def _call(self, method: str, path: tuple[str, ...], query: dict[str, Any], body: Any = None) -> Any:
-        with self._client(ANSWER_S) as client:
+    def _call(
+        self, method: str, path: tuple[str, ...], query: dict[str, Any], body: Any = None, within_s: float = ANSWER_S
+    ) -> Any:
+        with self._client(within_s) as client:
             try:
                 response = client.request(method, _joined(path), params=_given(query), json=body)
             except httpx.TransportError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Mode = Annotated[str | None, typer.Option(help="standalone or k8s; else it is found out")]
 Listen = Annotated[str | None, typer.Option(help="address of the API, such as :8083")]
-PeerListen = Annotated[str | None, typer.Option(help="address for peers, such as :50051")]
+PeerListen = Annotated[str | None, typer.Option(help="address of gRPC, such as :50051; none: nowhere")]
 Peers = Annotated[str | None, typer.Option(help="peers to try first, separated by commas")]
 Options = Annotated[
     list[str] | None,

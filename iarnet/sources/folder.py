@@ -23,14 +23,15 @@ class _Entry(NamedTuple):
 class FolderTree:
     """Implements `iarnet.sources.base.Tree`: regular files, no links, no `.git`. `hash` covers contents and modes.
 
-    Raises `NotFound` when there is no such folder, `SourceTooLarge` above `max_files`.
+    Raises `NotFound` when there is no such folder, `SourceTooLarge` above `max_files` or `max_bytes`.
     """
 
-    def __init__(self, root: Path, *, max_files: int = MAX_FILES) -> None:
+    def __init__(self, root: Path, *, max_files: int = MAX_FILES, max_bytes: int | None = None) -> None:
         if not root.is_dir():
             raise NotFound(f"there is no folder {root}", where=str(root), hint="give the path of a folder")
         self._root = root.resolve()
         self._max_files = max_files
+        self._max_bytes = max_bytes
         self.hash = self._hash()
 
     def paths(self) -> list[str]:
@@ -52,7 +53,7 @@ class FolderTree:
         prefix = "/".join(parts) + "/"
         if parts and not any(name.startswith(prefix) for name in self._entries):
             raise NotFound(f"there is no folder {path!r} in this tree", where=path)
-        return FolderTree(self._root.joinpath(*parts), max_files=self._max_files)
+        return FolderTree(self._root.joinpath(*parts), max_files=self._max_files, max_bytes=self._max_bytes)
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
@@ -65,13 +66,18 @@ class FolderTree:
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
         found: dict[str, _Entry] = {}
+        size = 0
         for path, entry in _walk(self._root, ""):
             found[path] = entry
+            size += entry.size
             if len(found) > self._max_files:
-                raise SourceTooLarge(
-                    f"more than {self._max_files} files", where=str(self._root), hint="give a smaller folder"
-                )
+                raise self._too_large(f"{self._max_files} files")
+            if self._max_bytes is not None and size > self._max_bytes:
+                raise self._too_large(f"{self._max_bytes:,} bytes")
         return dict(sorted(found.items()))
+
+    def _too_large(self, most: str) -> SourceTooLarge:
+        return SourceTooLarge(f"more than {most}", where=str(self._root), hint="give a smaller folder")
 
     def _chunks(self, path: str, limit: int | None = None) -> Iterator[bytes]:
         # A file that has become a link since it was listed must not lead out.

@@ -88,6 +88,7 @@ class NodeProcess:
             "IARNET_DATA_DIR": str(self.data),
             "IARNET_NODE_NAME": self.name,
             "IARNET_LISTEN_ADDR": "127.0.0.1:0",
+            "IARNET_PEER_LISTEN_ADDR": "none",
             "IARNET_TEMPORAL__PORT": "0",
             "IARNET_TEMPORAL__UI_PORT": "0",
             "IARNET_DOCKER__HOST": self.docker_url,

@@ -128,7 +128,7 @@ def test_a_deployment_goes_on_during_a_build(
     assert httpx.get(running.address("building") + "/passwd").is_success
 
 
-def test_a_clean_stop_in_the_middle_leaves_no_process_and_the_change_goes_on(
+def test_a_clean_stop_in_the_middle_leaves_no_process_but_the_gateway_and_the_change_goes_on(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
     source = application(repositories / "stopped", component("web", SLOW, kind="web", ports="[8080]"))
@@ -136,7 +136,8 @@ def test_a_clean_stop_in_the_middle_leaves_no_process_and_the_change_goes_on(
     until(lambda: runs(engine, "iarnet-stopped-web-r1-0"), "it starts")
     before = containers(engine, "stopped")
     assert running.process
-    children = psutil.Process(running.process.pid).children(recursive=True)
+    gateway = json.loads((running.data / "gateway" / "process.json").read_text())["pid"]
+    children = [p for p in psutil.Process(running.process.pid).children(recursive=True) if p.pid != gateway]
     temporal = psutil.Process(json.loads((running.data / "temporal" / "temporal.json").read_text())["pid"])
     began = time.monotonic()
     assert running.down() == 0

@@ -302,6 +302,9 @@ def services(store: Store, temporal: Client, memory: MemoryProvider, secrets: Se
     async def replay(workflow_id: str, run_id: str | None) -> ReplayReport:
         raise NotFound("no such run")
 
+    async def analyze(git: GitSource) -> Analysis:
+        raise NotFound("no such repository")
+
     return Services(
         store=store,
         temporal=temporal,
@@ -315,6 +318,7 @@ def services(store: Store, temporal: Client, memory: MemoryProvider, secrets: Se
         add_provider=add_provider,
         remove_provider=store.providers.unregister,
         replay=replay,
+        analyze=analyze,
         temporal_ui="http://127.0.0.1:8233/",
     )
 

@@ -19,7 +19,7 @@ from iarnet.models.component import Component, Port
 from iarnet.providers.memory import MemoryProvider
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from tests.integration.gateway_world import GatewayWorld, Load, Replica, gateway_world
-from tests.unit.api.conftest import BASE, TOKEN, OneProvider, forget, refuse, replay
+from tests.unit.api.conftest import BASE, TOKEN, OneProvider, analyze, forget, refuse, replay
 
 V1 = "/api/v1/communication"
 
@@ -48,6 +48,7 @@ async def client(world: GatewayWorld) -> AsyncIterator[httpx.AsyncClient]:
         add_provider=refuse,
         remove_provider=forget,
         replay=replay,
+        analyze=analyze,
         gateway=world.gateway,
     )
     headers = {"Authorization": f"Bearer {TOKEN}"}

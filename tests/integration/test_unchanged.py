@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.analyzing import Analyzing
 from activities.placing import always
 from activities.recording import Recording
-from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
+from iarnet.analysers.built_in import BuiltIn
 from iarnet.analysis.engine import analyze
 from iarnet.models.change import AnalyzeRequest
 from iarnet.models.source import GitSource
@@ -70,7 +70,7 @@ async def test_what_is_in_a_commit_is_known_once_it_is_analysed(
     git = GitSource(url=repository.url)
     await store.apps.create(APP, git)
     recording = Recording(store, always("here"), "localhost", clock, unnamed)
-    analyzing = Analyzing(store, sources, lambda tree: analyze(tree, ecosystems=ECOSYSTEMS))
+    analyzing = Analyzing(store, BuiltIn(sources, analyze))
     run, newest = ActivityEnvironment().run, AnalyzeRequest(app=APP)
     assert await run(recording.analysed_commit, newest) == ""
     commit = await sources.resolve(git)

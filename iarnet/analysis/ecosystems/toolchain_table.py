@@ -33,7 +33,8 @@ class Toolchain:
 _JAR = "java -jar app.jar"
 _JRE = "eclipse-temurin:17-jre"
 _TAKE_JAR = (
-    "RUN cp $(ls target/*-standalone.jar target/*.jar target/*/*-standalone.jar 2>/dev/null | head -n 1) /out.jar"
+    "RUN for jar in target/*.jar target/*-standalone.jar target/*/*-standalone.jar;"
+    ' do if [ -e "$jar" ]; then cp "$jar" /out.jar; fi; done && test -e /out.jar'
 )
 _SWIFT = re.compile(
     r"(?:executableTarget|executable)\(\s{0,20}name:\s{0,20}\"([\w-]{1,80})\"|name:\s{0,20}\"([\w-]{1,80})\""

@@ -117,8 +117,14 @@ def _collect(build: JavaBuild, folder: str, quarkus: str) -> str:
         libraries = at.removesuffix("libs") + "install/*/lib"
         return f"RUN mkdir -p /out/lib && cp {libraries}/*.jar /out/lib && cp {at}/*.jar /out/app.jar"
     if build.layout == "war":
-        return f'RUN mkdir /out && cp "$(ls -S {at}/*.war | head -n 1)" /out/app.war'
-    jar = f'cp "$(ls -S {at}/*.jar | head -n 1)" /out/app.jar'
+        return f"RUN mkdir /out && {_largest(f'{at}/*.war', '/out/app.war')}"
+    jar = _largest(f"{at}/*.jar", "/out/app.jar")
     if build.layout == "classes":
         return f"RUN mkdir -p /out {at}/lib && {jar} && cp -r {at}/lib /out/lib"
     return f"RUN mkdir /out && {jar}"
+
+
+def _largest(pattern: str, to: str) -> str:
+    """Without a pipe, in which a failure would be lost."""
+    larger = f'[ ! -e {to} ] || [ "$(stat -c %s "$file")" -gt "$(stat -c %s {to})" ]'
+    return f'for file in {pattern}; do if {larger}; then cp "$file" {to} || exit 1; fi; done'

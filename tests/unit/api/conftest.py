@@ -62,6 +62,11 @@ async def replay(workflow_id: str, run_id: str | None) -> ReplayReport:
     raise NotFound(f"there is no run {workflow_id}")
 
 
+async def analyze(git: GitSource) -> Analysis:
+    """Every repository is the shop's."""
+    return Analysis(tree=TREE, components=(WEB, DB), edges=EDGES)
+
+
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
     def clock() -> datetime:
@@ -81,6 +86,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         add_provider=refuse,
         remove_provider=forget,
         replay=replay,
+        analyze=analyze,
         gateway=RecordingGateway(store),
         temporal_ui="http://127.0.0.1:8233",
         allowed_hosts=("Node.example.com", ""),

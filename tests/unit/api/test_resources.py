@@ -53,7 +53,7 @@ async def test_what_was_done_can_be_looked_at(client: httpx.AsyncClient) -> None
     assert {i["component"]: i["state"] for i in instances} == {"web": "running", "db": "exited"}
     revisions = (await client.get(f"{V1}/apps/shop/revisions")).json()["revisions"]
     assert [r["number"] for r in revisions] == [2, 1]
-    assert (await client.get(f"{V1}/apps/shop/analysis")).json()["edges"][0]["from"] == "web"
+    assert (await client.get(f"{V1}/apps/shop/analysis")).json()["dag"]["edges"][0]["from"] == "web"
 
 
 async def test_why_names_the_losers(client: httpx.AsyncClient) -> None:

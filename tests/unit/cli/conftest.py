@@ -95,6 +95,11 @@ async def replay(workflow_id: str, run_id: str | None) -> ReplayReport:
     )
 
 
+async def analyze(git: GitSource) -> Analysis:
+    """Every repository has one component, which is called after its branch."""
+    return Analysis(tree=TREE, components=(Component(name=git.ref or "main", kind="web", image="nginx"),))
+
+
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("home")
@@ -165,6 +170,7 @@ def _api(client: Client, store: Store):
             add_provider=connected.add,
             remove_provider=connected.remove,
             replay=replay,
+            analyze=analyze,
             gateway=gateway,
         )
     )

@@ -80,3 +80,18 @@ def test_a_name_is_an_application_and_the_hint_says_how_to_mean_the_folder(call,
     result = call("analyze", "unknown")
     assert result.exit_code == 4
     assert "write ./unknown" in result.stderr
+
+
+def test_a_repository_elsewhere_is_looked_at_by_the_node(call):
+    url = "https://example.org/shop.git"
+    assert list(components(call("analyze", url, "--ref", "next", "--json"))) == ["next"]
+    assert "main" in call("analyze", url).stdout
+    missing = call("analyze", url, "--credential", "none")
+    assert (missing.exit_code, "no secret" in missing.stderr) == (4, True)
+
+
+def test_a_repository_elsewhere_is_looked_at_here_where_no_node_runs(call, repository, tmp_path):
+    nowhere = {"IARNET_DATA_DIR": str(tmp_path / "none"), "IARNET_GIT__ALLOW_FILE": "true"}
+    assert sorted(components(call("analyze", repository.as_uri(), "--json", **nowhere))) == ["cache", "db"]
+    secretive = call("analyze", repository.as_uri(), "--credential", "mine", **nowhere)
+    assert (secretive.exit_code, "no node runs here" in secretive.stderr) == (6, True)

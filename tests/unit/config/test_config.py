@@ -214,6 +214,30 @@ def test_an_address_without_host_is_loopback_until_tls_or_insecure_listen(load, 
     assert str(load("tls: {enabled: true, cert_file: c, key_file: k}").settings.api_address) == "0.0.0.0:8083"
 
 
+def test_grpc_has_the_tls_of_the_api_unless_it_has_its_own(load, tmp_path):
+    shared = load("tls: {enabled: true, cert_file: c, key_file: k}").settings
+    assert (shared.grpc_tls.cert_file, str(shared.peer_address)) == (tmp_path / "c", "0.0.0.0:50051")
+    own = load("grpc: {tls: {enabled: true, cert_file: d, key_file: l}}").settings
+    assert (own.grpc_tls.cert_file, str(own.peer_address)) == (tmp_path / "d", "0.0.0.0:50051")
+    assert (own.tls.enabled, str(own.api_address)) == (False, "127.0.0.1:8083")
+    assert load("peer_listen_addr: none").settings.peer_address is None
+    with pytest.raises(InvalidConfig, match=r"grpc.tls"):
+        load("grpc: {tls: {enabled: true}}")
+
+
+@pytest.mark.parametrize("text", ["address: nowhere", "address: ':70'", "timeout_s: 91", "timeout_s: 0"])
+def test_what_an_analyser_elsewhere_may_be(load, text):
+    with pytest.raises(InvalidConfig, match="analysis"):
+        load(f"analysis: {{{text}}}")
+
+
+def test_the_token_of_an_analyser_travels_sealed_or_stays_on_this_machine(load):
+    assert load("analysis: {address: '127.0.0.1:7', token_file: t}").settings.analysis.token_file
+    assert load("analysis: {address: 'a:7', token_file: t, tls: {enabled: true}}").settings.analysis.token_file
+    with pytest.raises(InvalidConfig, match="must not travel in clear"):
+        load("analysis: {address: 'a:7', token_file: t}")
+
+
 def test_the_file_is_found_beside_the_caller_then_in_the_data_directory(tmp_path):
     here, data = tmp_path / "here", tmp_path / "data"
     for folder in (here, data):
