@@ -246,7 +246,7 @@ class GatewaySettings(Value):
     image: str = Field(
         default="", description="image for that, with `envoy` and Perl; empty: Debian and the program of this machine"
     )
-    binary: str = Field(default="", description="path of `envoy`, 1.38 or newer; empty takes the one that comes along")
+    binary: str = Field(default="", description="path of `envoy`, 1.38 or newer; empty: the one that comes along")
     threads: int = Field(default=0, ge=0, le=256, description="Envoy's worker threads; 0: one per core")
     http_port: int = Field(default=80, ge=1, le=65535, description="port for names, opened with the first domain")
     https_port: int = Field(default=443, ge=1, le=65535, description="port for names that have a certificate")
