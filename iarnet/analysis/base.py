@@ -5,14 +5,16 @@ An *ecosystem* looks at one folder and says what kind of program lives there. Th
 declared facts win, an ecosystem fills what is missing, and a contradiction becomes a warning.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from iarnet.models.analysis import Warning
 from iarnet.models.component import ComponentKind, EnvVar, HealthCheck, Port
 from iarnet.models.edge import Edge
 from iarnet.models.resources import Resources
+
+Made = TypeVar("Made")
 
 
 class Files(Protocol):
@@ -47,6 +49,10 @@ class Files(Protocol):
 
     def read_ahead(self, paths: list[str]) -> None:
         """Read files that `text` will be asked for; all at once takes less time. Large ones are passed over."""
+        ...
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What `make` returns, made at the first call with this name: for what several questions need."""
         ...
 
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterable["Match"]:
@@ -102,6 +108,8 @@ class Profile:
     runnable: bool = True
     workers: tuple["Profile", ...] = ()
     """Further programs in the same folder, a Celery worker beside a web server for example."""
+    ecosystem: str = ""
+    """Who says so; the engine notes it."""
 
 
 class Ecosystem(Protocol):

@@ -2,14 +2,15 @@
 
 import re
 import shlex
-from posixpath import dirname
+from posixpath import basename, dirname
 from typing import Any
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Clue, Files, Profile
 from iarnet.analysis.draft import Draft, Findings
+from iarnet.analysis.folders import aside, manifests, own_manifest
 from iarnet.analysis.names import FRONT, component_name, unique
-from iarnet.analysis.roots import Recogniser, manifests, own_manifest
+from iarnet.analysis.roots import Recogniser
 from iarnet.analysis.service_table import Service
 from iarnet.analysis.structures.dockerfile import (
     base_image,
@@ -22,6 +23,7 @@ from iarnet.analysis.structures.dockerfile import (
 )
 from iarnet.analysis.structures.quantities import program
 from iarnet.errors import InvalidComponent
+from iarnet.models.analysis import Warning
 from iarnet.models.component import Build, EnvVar, Port
 
 SERVED = ("ports", "health")
@@ -30,7 +32,7 @@ SERVED = ("ports", "health")
 
 def complete(files: Files, recognise: Recogniser, findings: Findings) -> None:
     _name_jobs(findings)
-    plain = {home(path): path for path in reversed(dockerfiles(files)) if not variant(path)}
+    plain = {home(files, path): path for path in reversed(dockerfiles(files)) if not variant(path)}
     for draft in list(findings.drafts):
         if draft.facts.get("image"):
             _from_image(draft)
@@ -97,7 +99,11 @@ def _from_code(
     if build and build.dockerfile:
         draft.root = _code_root(files, draft.root, build.dockerfile)
     start = started or facts.get("start_command")
-    profile = recognise(draft.root, start) or recognise(_program_root(files, draft.root), start)
+    if draft.service:
+        profile = recognise(draft.root, start)
+    else:
+        only = not (build and build.dockerfile) or variant(build.dockerfile) == ""
+        profile = _packed(files, recognise, draft.root, start, only=only)
     quiet = draft.facts.get("kind") == "job" or bool(started and profile and profile.kind in ("worker", "job"))
     for name in facts:
         if not (name in SERVED and quiet) and not (name == "start_command" and started):
@@ -106,6 +112,11 @@ def _from_code(
         _port_by_setting(files, draft, build.dockerfile, profile)
     if profile:
         _from_profile(findings, draft, profile)
+    if "build" not in draft.facts and not findings.whole and len(findings.drafts) > 1:
+        message = f"nothing in {draft.root!r} says how to build {draft.name}; it is left out"
+        findings.warnings.append(Warning(code="not-built", message=message, file=_place(draft)))
+        findings.drafts.remove(draft)
+        return
     if "build" not in draft.facts:
         raise InvalidComponent(
             f"{draft.name}: nothing in {draft.root!r} says how to build it",
@@ -116,6 +127,10 @@ def _from_code(
     if added := draft.facts.pop("baked", ()):
         draft.facts["build"] = draft.facts["build"].model_copy(update={"added": added})
     _command(draft)
+
+
+def _place(draft: Draft) -> str | None:
+    return next((evidence.file for evidence in draft.evidence), None)
 
 
 def _port_by_setting(files: Files, draft: Draft, dockerfile: str, profile: Profile) -> None:
@@ -142,16 +157,36 @@ def _as_service(files: Files, draft: Draft, dockerfile: str, target: str | None)
 
 def _code_root(files: Files, root: str, dockerfile: str) -> str:
     """Where the whole repository is the context, the program is in the folder of its Dockerfile."""
-    folder = home(dockerfile)
+    folder = home(files, dockerfile)
     return folder if root == "." and own_manifest(files, folder) else root
 
 
-def _program_root(files: Files, root: str) -> str:
-    """Where a Dockerfile stands above the only folder with a program, that is what it packs."""
-    if own_manifest(files, root):
-        return root
-    folders = {dirname(path) for path in manifests(files, root, 3)}
-    return folders.pop() if len(folders) == 1 else root
+def _packed(files: Files, recognise: Recogniser, root: str, start: str | None, *, only: bool) -> Profile | None:
+    """The program that is built in a folder: its own; where there is none, the one further down that the start
+    command names, or, as `only` allows, the only one, pages apart."""
+    profile = recognise(root, start)
+    own = recognise(root) if start else profile
+    folders = sorted({dirname(path) or "." for path in manifests(files, root, 4)} - {root})[:MAX_MEMBERS]
+    if not folders or (profile and own and own.runnable):
+        return profile
+    members = {
+        folder: found for folder in folders if not aside(folder) and (found := recognise(folder)) and found.runnable
+    }
+    said = set(re.split(r"[^\w.-]+", start or ""))
+    named = [folder for folder, found in members.items() if _named(said, folder, found)]
+    servers = [folder for folder, found in members.items() if found.kind in ("web", "api")]
+    rest = (servers, list(members)) if only and not (profile and profile.runnable) else ()
+    alone = next((choice[0] for choice in (named, *rest) if len(choice) == 1), None)
+    return recognise(alone, start) if alone else profile
+
+
+MAX_MEMBERS = 60
+
+
+def _named(said: set[str], folder: str, profile: Profile) -> bool:
+    binary = re.match(r"\./([\w.-]+)", profile.start_command or "")
+    names = {basename(folder), *(binary.groups() if binary else ())}
+    return any(word in names or word.endswith(f"-{basename(folder)}") for word in said)
 
 
 def _own_dockerfile(files: Files, draft: Draft, dockerfile_of: dict[str, str]) -> None:

@@ -1,14 +1,16 @@
 """Who needs whom: declared, or seen in drivers, in values and in the names of settings."""
 
+import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iarnet.analysis import mentions, services
 from iarnet.analysis.base import Clue, Files
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.names import did_you_mean
-from iarnet.analysis.service_table import SERVICES, Service
+from iarnet.analysis.names import did_you_mean, words
+from iarnet.analysis.service_table import EMBEDDED, SERVICES, Service
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import EnvVar
@@ -22,6 +24,7 @@ _POINTER = re.compile(
     r"(?P<name>[A-Z0-9_]+?)_(?P<part>BASE_URL|SERVICE_URL|API_URL|URL|URI|ORIGIN|ADDRESS|ADDR|ENDPOINT|TARGET|"
     r"HOSTNAME|HOSTPORT|HOST|SERVICE_HOST|SERVICE_PORT|PORT)"
 )
+_REVERSED = re.compile(r"(?:[A-Z0-9]+_){0,3}?(?P<part>URL|ENDPOINT|HOST)S?_(?P<name>[A-Z0-9_]{3,40})")
 _SUFFIXES = ("-service", "-svc", "-server", "-api", "-base", "-internal", "-app", "-backend")
 
 
@@ -39,7 +42,8 @@ def connect(files: Files, findings: Findings) -> None:
     _check(findings)
     findings.edges = [_refined(findings, edge) for edge in findings.edges]
     _note_proxy_settings(files, findings)
-    for edge, evidence in [*_drivers(findings), *_values(findings), *_mentions(files, findings), *_names(findings)]:
+    found = [*_drivers(findings), *_clients(findings), *_values(findings), *_mentions(files, findings)]
+    for edge, evidence in [*found, *_names(findings)]:
         _add(findings, edge, evidence)
 
 
@@ -123,14 +127,53 @@ def _env(source: Draft, target: Draft, findings: Findings) -> str | None:
 
 
 def _drivers(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
-    present = {draft.service.key: draft for draft in reversed(findings.drafts) if draft.service}
+    present: dict[str, list[Draft]] = defaultdict(list)
+    for draft in findings.drafts:
+        if draft.service:
+            present[draft.service.key].append(draft)
     for draft in findings.drafts:
         if draft.service or (draft.root is None and draft.facts.get("image")):
             continue
         for service, why in wanted(draft, frozenset(present)):
-            target = present.get(service.key)
-            if target:
-                yield _edge(findings, draft, target, why, 0.9, "drivers")
+            if service.key in present:
+                yield _edge(findings, draft, _nearest(draft, present[service.key]), why, 0.9, "drivers")
+
+
+def _clients(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
+    """Libraries of which one half calls the other."""
+    for client, server in _HALVES:
+        serving = [draft for draft in findings.drafts if _depends(draft, server)]
+        for draft in findings.drafts if len(serving) == 1 else ():
+            if draft is not serving[0] and _depends(draft, client):
+                why = f"has the client of {serving[0].name} among its dependencies"
+                yield _edge(findings, draft, serving[0], why, 0.85, "clients")
+
+
+_HALVES = (
+    ("spring-cloud-starter-config", "spring-cloud-config-server"),
+    ("spring-cloud-starter-netflix-eureka-client", "spring-cloud-starter-netflix-eureka-server"),
+    ("spring-cloud-starter-eureka", "spring-cloud-starter-eureka-server"),
+    ("spring-boot-admin-starter-client", "spring-boot-admin-starter-server"),
+)
+
+
+def _depends(draft: Draft, name: str) -> bool:
+    return draft.profile is not None and name in draft.profile.dependencies
+
+
+def _nearest(draft: Draft, services: list[Draft]) -> Draft:
+    """Of several databases of a kind the one that a setting points to, that is called alike, or that lies nearest."""
+    values = [(name, variable.value) for name, variable in draft.env.items()]
+
+    def rank(service: Draft) -> tuple[bool, bool, int]:
+        pointed = any(points(name, value, service.name) for name, value in values)
+        alike = bool(set(draft.name.split("-")) & set(service.name.split("-")) - _GENERIC)
+        return pointed, alike, len(posixpath.commonprefix([f"{draft.root}/", f"{service.root}/"]))
+
+    return max(services, key=rank)
+
+
+_GENERIC = words("db database service api server app redis postgres mysql mongo data")
 
 
 def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[Service, str]]:
@@ -146,6 +189,10 @@ def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[Se
             found[service.key] = (service, f"reads {named[service.key]}")
     drivers = services.by_driver(draft.profile.dependencies if draft.profile else frozenset())
     sql = [service for service in drivers if service.family == "sql"]
+    if len(drivers) >= MANY and not named:
+        drivers, sql = [], []  # a tool for other people's servers
+    if _embeds(draft, sql) and not {s.key for s in sql} & {*named, *present}:
+        sql, drivers = [], [service for service in drivers if service.family != "sql"]
     chosen = next((s for s in sql if s.key in named), None) or next((s for s in sql if s.key in present), None)
     for service in drivers:
         if service.family == "sql" and (service != (chosen or sql[0]) or _outside(draft, "DATABASE_URL")):
@@ -158,6 +205,16 @@ def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[Se
 
 
 _BROKERS = frozenset({"redis", "rabbitmq"})
+MANY = 5
+LITE = words("github.com/mattn/go-sqlite3 modernc.org/sqlite gorm.io/driver/sqlite github.com/glebarez/sqlite "
+             "github.com/glebarez/go-sqlite sqlite3 better-sqlite3")  # fmt: skip
+
+
+def _embeds(draft: Draft, servers: list[Service]) -> bool:
+    """A program that brings a database of its own, and can do with a choice of others. One server beside SQLite is
+    the server for production."""
+    known = draft.profile.dependencies if draft.profile else frozenset()
+    return bool(known & EMBEDDED) or (bool(known & LITE) and len(servers) > 1)
 
 
 def _uses_celery(draft: Draft) -> bool:
@@ -212,7 +269,7 @@ def _names(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
 
 def _pointer(draft: Draft, name: str, findings: Findings) -> Pointer | None:
     plain = next((name[len(prefix) :] for prefix in _PUBLIC if name.startswith(prefix)), name)
-    found = _POINTER.fullmatch(plain.upper())
+    found = _POINTER.fullmatch(plain.upper()) or _REVERSED.fullmatch(plain.upper())
     if not found or services.by_setting(name):
         return None
     part = _PARTS.get(found["part"], "url")
@@ -231,6 +288,8 @@ def _target(draft: Draft, wanted_name: str, findings: Findings) -> Draft | None:
     others = [d for d in findings.drafts if d is not draft and not d.service and d.facts.get("ports")]
     same = [d for d in others if d.name == wanted_name]
     similar = [d for d in others if _variants(wanted_name) & _variants(d.name)]
+    ending = [d for d in others if d.name.endswith(f"-{wanted_name}")]
+    similar = similar or (ending if len(ending) == 1 else [])
     if same or similar:
         return (same or similar)[0]
     behind = [d for d in others if d.kind == "api"]

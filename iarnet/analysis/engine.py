@@ -12,6 +12,7 @@ from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.ecosystems.catalog import ECOSYSTEMS
 from iarnet.analysis.edges import connect
 from iarnet.analysis.files import TreeFiles
+from iarnet.analysis.own_images import build_own
 from iarnet.analysis.proxying import add_proxies
 from iarnet.analysis.roots import Recogniser, discover
 from iarnet.analysis.settings import add_services, complete_credentials, inject
@@ -49,6 +50,7 @@ def analyze(
     files = TreeFiles(tree)
     findings = declared(files, structures)
     recognise = Recogniser(files, ecosystems)
+    build_own(files, recognise, findings)
     if not findings.whole:
         discover(files, recognise, structures, findings)
     _refuse_extremes(findings, ecosystems, structures)

@@ -2,12 +2,14 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from operator import methodcaller
+from typing import Any
 
-from iarnet.analysis.base import Match
+from iarnet.analysis.base import Made, Match
 from iarnet.analysis.names import words
+from iarnet.analysis.needles import may_match, needles
 from iarnet.analysis.places import Places
 from iarnet.sources.base import Tree
 
@@ -25,8 +27,6 @@ IGNORED = words(
     ".gradle .mvn .idea .vscode coverage testdata __tests__ __mocks__ .terraform"
 )
 
-_HUGE_LINE = re.compile(rf"(?m)^[^\n]{{{LINE_LIMIT + 1},}}")
-
 
 class TreeFiles:
     """Implements `Files`. `exhausted` tells that the budget of bytes was spent and later reads came back empty."""
@@ -38,6 +38,7 @@ class TreeFiles:
         self._sizes: dict[str, int] = {}
         self._searched: dict[str, str] = {}
         self._listed: dict[tuple[str, int], list[str]] = {}
+        self._made: dict[str, Any] = {}
         self._chosen: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self.exhausted = False
 
@@ -92,11 +93,17 @@ class TreeFiles:
     def read_ahead(self, paths: list[str]) -> None:
         self._read(self._within_budget(paths))
 
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        if name not in self._made:
+            self._made[name] = make()
+        made: Made = self._made[name]
+        return made
+
     def grep(self, pattern: str, root: str = ".", suffixes: tuple[str, ...] = ()) -> Iterator[Match]:
-        expression, anywhere = re.compile(pattern), re.compile(pattern, re.MULTILINE)
+        expression = re.compile(pattern)
         for path in self._worth(root, suffixes):
             text = self._searchable(path)
-            if anywhere.search(text):
+            if may_match(expression, text):
                 yield from _matches(expression, path, text)
 
     def _worth(self, root: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -131,7 +138,8 @@ class TreeFiles:
     def _searchable(self, path: str) -> str:
         """The text without its huge lines, on which an expression may take a time that grows with their square."""
         if path not in self._searched:
-            self._searched[path] = _HUGE_LINE.sub("", self.text(path) or "")
+            lines = (self.text(path) or "").split("\n")
+            self._searched[path] = "\n".join([line if len(line) <= LINE_LIMIT else "" for line in lines])
         return self._searched[path]
 
     def _load(self, path: str) -> str | None:
@@ -176,6 +184,22 @@ def _kept(folder: str) -> bool:
 
 
 def _matches(expression: re.Pattern[str], path: str, text: str) -> Iterator[Match]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    number, counted = 1, 0
+    for start in _starts(next(iter(needles(expression)), ("",)), text):
+        number, counted = number + text.count("\n", counted, start), start
+        end = text.find("\n", start)
+        line = text[start : end if end >= 0 else len(text)]
         for found in expression.finditer(line):
             yield Match(path, number, line, tuple(group or "" for group in found.groups()))
+
+
+def _starts(texts: tuple[str, ...], within: str) -> list[int]:
+    """Where the lines that have one of the texts begin."""
+    found: set[int] = set()
+    for text in texts:
+        at = within.find(text)
+        while at >= 0:
+            found.add(within.rfind("\n", 0, at) + 1)
+            following = within.find("\n", at)
+            at = within.find(text, following + 1) if following >= 0 else -1
+    return sorted(found)

@@ -7,7 +7,9 @@ from iarnet.analysis.base import Files
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import words
 
-_URL = r"\b(?:https?|wss?|grpc|tcp)://([A-Za-z][A-Za-z0-9_-]{0,60}|127\.0\.0\.1)(?::([0-9]{2,5}))?(?=[/\"'`\s,;)}]|$)"
+_URL = (
+    r"\b(?:https?|wss?|grpc|tcp|lb)://([A-Za-z][A-Za-z0-9_-]{0,60}|127\.0\.0\.1)(?::([0-9]{2,5}))?(?=[/\"'`\s,;)}]|$)"
+)
 _PROXY = (
     r"(?:proxy_pass|grpc_pass|reverse_proxy|uwsgi_pass|fastcgi_pass|server|ProxyPass\s{1,20}\S{1,100}|balance|to)\s{1,20}(?:\w{1,80}://)?"
     r"([A-Za-z][A-Za-z0-9_-]*)(?::([0-9]{2,5}))?(?:[/;]|\s|$)"
@@ -77,11 +79,14 @@ def owner(findings: Findings, path: str) -> Draft | None:
 
 
 def called(findings: Findings, source: Draft, host: str) -> Draft | None:
-    """The component of that name; `web2` is one more of `web`, `my_api` is `my-api`."""
+    """The component of that name; `web2` is one more of `web`, `my_api` is `my-api`; or the only one whose name ends
+    with it."""
     plain = host.replace("_", "-")
     names = (plain, plain.rstrip("0123456789-"), plain.removesuffix("-app"), plain.removesuffix("-service"))
-    found = (findings.get(name) for name in dict.fromkeys(names) if name)
-    return next((draft for draft in found if draft and draft is not source), None)
+    found = [draft for name in dict.fromkeys(names) if name and (draft := findings.get(name))]
+    ending = [draft for draft in findings.drafts if draft.name.endswith(f"-{plain}") and not draft.service]
+    found += ending if len(ending) == 1 else []
+    return next((draft for draft in found if draft is not source), None)
 
 
 def _at(findings: Findings, source: Draft, port: str) -> Draft | None:

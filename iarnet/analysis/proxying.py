@@ -24,12 +24,18 @@ def add_proxies(files: Files, findings: Findings) -> None:
     for path in files.ending((".conf",), depth=DEPTH):
         folder = dirname(path) or "."
         text = files.text(path) or ""
-        if folder in roots or "proxy_pass" not in text or len(text) > 100_000:
+        if folder in roots or "proxy_pass" not in text or len(text) > 100_000 or _taken(findings, path):
             continue
         ends = [called(findings, Draft(""), host.lower()) for host in _UPSTREAM.findall(text)[:50]]
         if any(end and not end.service for end in ends):
             roots.add(folder)
             findings.drafts.append(_proxy(findings, folder, path, text))
+
+
+def _taken(findings: Findings, path: str) -> bool:
+    """Whether another component's image has the file already."""
+    builds = (draft.facts.get("build") for draft in findings.drafts)
+    return any(path in (build.recipe or "") for build in builds if build)
 
 
 def _proxy(findings: Findings, folder: str, path: str, text: str) -> Draft:

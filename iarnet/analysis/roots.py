@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
 from pydantic import ValidationError
@@ -10,25 +10,16 @@ from pydantic import ValidationError
 from iarnet.analysis.base import Declared, Ecosystem, Files, Profile, StructureDetector
 from iarnet.analysis.declared import draft_of, edge_evidence
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.names import component_name, folder_name, unique, words
+from iarnet.analysis.ecosystems.commands import TOOLS
+from iarnet.analysis.ecosystems.commands import words as words_of
+from iarnet.analysis.folders import distance, manifests, own_manifest
+from iarnet.analysis.names import component_name, folder_name, unique
 from iarnet.analysis.services import by_image
 from iarnet.analysis.structures.dockerfile import dockerfiles
 from iarnet.errors import InvalidComponent
 
-DEPTH = 3
+DEPTH, MANIFEST_DEPTH = 3, 6
 MAX_FOLDERS = 300
-ASIDE = words(
-    "example examples sample samples demo demos test tests spec specs e2e doc docs documentation fixtures benchmark "
-    "benchmarks bench scripts script tools hack contrib templates template static assets seed seed-data load-test "
-    "loadtest load-gen load-generator loadgenerator genproto themes"
-)
-MANIFESTS = words(
-    "package.json pyproject.toml requirements.txt Pipfile setup.py environment.yml manage.py go.mod Cargo.toml "
-    "pom.xml build.gradle build.gradle.kts composer.json Gemfile mix.exs deno.json deno.jsonc Procfile "
-    "CMakeLists.txt meson.build gleam.toml Package.swift build.zig shard.yml pubspec.yaml stack.yaml build.sbt "
-    "project.clj deps.edn"
-)
-PROJECTS = (".csproj", ".fsproj", ".vbproj")
 ORCHESTRATORS = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
 
@@ -47,20 +38,41 @@ class Recogniser:
         return self._known[key]
 
     def _ask(self, root: str, start: str | None) -> Profile | None:
-        first: Profile | None = None
-        for ecosystem in self._ecosystems:
-            try:
-                profile = ecosystem.recognise(self._files, root, start)
-            except ValidationError as error:
-                raise InvalidComponent(
-                    f"{ecosystem.name} in {root!r}: {error.errors()[0]['msg']}",
-                    where=root,
-                    hint="see the files there",
-                ) from error
-            if profile and profile.runnable:
+        """The first that finds a program. Pages that a server of the same folder delivers are a part of it."""
+        found: Profile | None = None
+        for ecosystem in self._order(root, start):
+            profile = self._answer(ecosystem, root, start)
+            if profile is None or (found and not _delivers(profile, found)):
+                continue
+            if profile.runnable and profile.kind != "static":
                 return profile
-            first = first or profile
-        return first
+            found = profile if found is None or profile.runnable else found
+        return found
+
+    def _order(self, root: str, start: str | None) -> Sequence[Ecosystem]:
+        """A command that is declared is first shown to whom it belongs, then to who would start a program anyway."""
+        if not start:
+            return self._ecosystems
+        owner = TOOLS.get(next(iter(words_of(start)), ""))
+        if owner is None and (own := self(root)) and own.runnable:
+            owner = own.ecosystem
+        return sorted(self._ecosystems, key=lambda ecosystem: ecosystem.name != owner)
+
+    def _answer(self, ecosystem: Ecosystem, root: str, start: str | None) -> Profile | None:
+        try:
+            profile = ecosystem.recognise(self._files, root, start)
+        except ValidationError as error:
+            raise InvalidComponent(
+                f"{ecosystem.name} in {root!r}: {error.errors()[0]['msg']}", where=root, hint="see the files there"
+            ) from error
+        return profile and replace(profile, ecosystem=ecosystem.name)
+
+
+def _delivers(profile: Profile, found: Profile) -> bool:
+    """Whether what a later ecosystem says counts more."""
+    if not found.runnable:
+        return profile.runnable
+    return profile.runnable and found.kind == "static" and profile.kind in ("web", "api")
 
 
 @dataclass
@@ -82,32 +94,23 @@ def discover(
     """Adds a draft for each program that is found; folders of examples and tests only when there is nothing else."""
     folders = _folders(files)
     _partial(files, structures, folders, findings)
-    main = [path for path in folders if ASIDE.isdisjoint(path.lower().split("/"))]
-    for chosen in (main, [path for path in folders if path not in main]):
-        roots = _choose(files, {path: folders[path] for path in chosen}, recognise)
+    for far in range(3):
+        roots = _choose(files, {path: folders[path] for path in folders if distance(path) == far}, recognise)
         for folder in roots:
             _add(findings, folder)
         if roots:
             return
 
 
-def own_manifest(files: Files, folder: str) -> bool:
-    return bool(manifests(files, folder, 1))
-
-
-def manifests(files: Files, root: str, depth: int) -> list[str]:
-    return [*files.named(MANIFESTS, root, depth), *files.ending(PROJECTS, root, depth)]
-
-
 def _folders(files: Files) -> dict[str, _Folder]:
-    """Shallow ones first; of too many, those with a manifest or a Dockerfile."""
-    found = {"."}
+    """Shallow ones first, and deeper ones with a manifest; of too many, those with a manifest or a Dockerfile."""
+    found = {"."} | {dirname(path) or "." for path in manifests(files, ".", MANIFEST_DEPTH)}
     for folder in files.folders(DEPTH):
         if folder not in found:
             parts = folder.split("/")
             found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
     if len(found) > MAX_FOLDERS:
-        telling = {dirname(path) or "." for path in [*manifests(files, ".", DEPTH + 1), *dockerfiles(files)]}
+        telling = {dirname(path) or "." for path in [*manifests(files, ".", MANIFEST_DEPTH), *dockerfiles(files)]}
         found = set(sorted(found, key=lambda path: (path not in telling, path.count("/"), path))[:MAX_FOLDERS])
     ordered = sorted(found, key=lambda path: (path != ".", path.count("/"), path))
     return {path: _Folder(path) for path in ordered}
@@ -162,18 +165,20 @@ def _choose(files: Files, folders: dict[str, _Folder], recognise: Recogniser) ->
             if folder.runs:
                 chosen.append(folder)
     root = next((folder for folder in chosen if folder.path == "."), None)
-    if root and len(chosen) > 1 and not root.dockerfiles and not root.processes and _orchestrates(files):
+    own = root and (root.dockerfiles or root.processes or (root.profile and root.profile.framework))
+    if root and not own and len(chosen) > 1 and _orchestrates(files):
         chosen.remove(root)
     return chosen
 
 
 def _candidate(files: Files, folder: _Folder, above: list[_Folder]) -> bool:
-    """Below another component only what says itself how it runs; below one with a Dockerfile only another one."""
+    """Below another component only what says itself how it runs, its own resources apart; below one with a Dockerfile
+    only another one."""
     if folder.dockerfiles or folder.processes or not above:
         return True
     if any(other.dockerfiles for other in above):
         return False
-    return own_manifest(files, folder.path)
+    return own_manifest(files, folder.path) and "/src/main/" not in f"/{folder.path}/"
 
 
 def _above(upper: str, lower: str) -> bool:
@@ -222,9 +227,11 @@ def _add_programs(findings: Findings, folder: _Folder) -> None:
 
 
 def _take(findings: Findings, draft: Draft) -> None:
-    """A name that is taken gets the folder above in front of it."""
-    if draft.name in findings.names() and draft.root and "/" in draft.root:
-        draft.name = component_name("-".join(draft.root.split("/")[-2:]))
+    """A name that is taken gets the folders above in front of it."""
+    parts = (draft.root or "").split("/")
+    for count in range(2, min(len(parts), MANIFEST_DEPTH) + 1):
+        if draft.name in findings.names():
+            draft.name = component_name("-".join(parts[-count:]))
     renamed = unique(draft.name, findings.names())
     draft.evidence = [e.model_copy(update={"fact": _renamed(e.fact, draft.name, renamed)}) for e in draft.evidence]
     draft.name = renamed

@@ -11,6 +11,9 @@ from iarnet.models.component import ComponentKind
 
 DROP_PRIVILEGES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
 
+EMBEDDED = frozenset({"h2", "hsqldb", "derby"})
+"""Databases inside of a Java program, used until somebody configures another one."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -48,7 +51,7 @@ SERVICES = (
             "psycopg2 psycopg2-binary psycopg psycopg-binary psycopg-c asyncpg pg8000 aiopg pg pg-promise postgres "
             "pg-native slonik @vercel/postgres github.com/lib/pq github.com/jackc/pgx gorm.io/driver/postgres "
             "github.com/go-pg/pg org.postgresql:postgresql postgresql r2dbc-postgresql quarkus-jdbc-postgresql "
-            "tokio-postgres npgsql npgsql.entityframeworkcore.postgresql postgrex ext-pgsql ext-pdo_pgsql"
+            "tokio-postgres npgsql npgsql.entityframeworkcore.postgresql marten postgrex ext-pgsql ext-pdo_pgsql"
         ),
         prefixes=f"POSTGRES|POSTGRESQL|PG|{SQL}",
         own="POSTGRES|POSTGRESQL|PG",
@@ -89,7 +92,8 @@ SERVICES = (
             "github.com/hibiken/asynq spring-boot-starter-data-redis spring-boot-starter-data-redis-reactive jedis "
             "lettuce-core redisson quarkus-redis-client valkey iovalkey sidekiq celery[redis] fastapi-cache2[redis] "
             "stackexchange.redis microsoft.extensions.caching.stackexchangeredis predis/predis ext-redis "
-            "redix exq laravel/horizon resque deadpool-redis"
+            "redix exq laravel/horizon resque deadpool-redis stackexchange.redis.distributedcaching "
+            "stackexchange.redis.outputcaching"
         ),
         prefixes="REDIS|REDISCLOUD|VALKEY|CACHE|CELERY_BROKER|CELERY_RESULT|BROKER|SPRING_DATA_REDIS|SPRING_REDIS",
         own="REDIS|REDISCLOUD|VALKEY|SPRING_DATA_REDIS|SPRING_REDIS",
@@ -126,6 +130,7 @@ SERVICES = (
         drivers=words(
             "pymongo motor mongoengine beanie mongodb mongoose go.mongodb.org/mongo-driver mongodb-driver-sync "
             "spring-boot-starter-data-mongodb spring-boot-starter-data-mongodb-reactive quarkus-mongodb-client "
+            "micronaut-mongo-reactive micronaut-mongo-sync "
             "mongodb.driver mongodb/mongodb mongodb/laravel-mongodb ext-mongodb mongoid mongo mongodb_driver"
         ),
         prefixes="MONGO|MONGODB|SPRING_DATA_MONGODB",
@@ -169,7 +174,7 @@ SERVICES = (
         key="mssql",
         kind="database",
         image="mcr.microsoft.com/mssql/server:2022-latest",
-        images=("mssql", "mssql-server", "mssql-server-linux", "azure-sql-edge"),
+        images=("mssql", "mssql/server", "mssql-server", "mssql-server-linux", "azure-sql-edge"),
         port=1433,
         scheme="sqlserver",
         drivers=words(

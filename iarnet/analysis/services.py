@@ -1,6 +1,7 @@
 """Which service a driver, an image or a setting speaks of, and what it takes to run it."""
 
 import re
+from functools import lru_cache
 
 from iarnet.analysis.service_table import SERVICES, Service
 from iarnet.models.component import EnvVar, HealthCheck, Port, Volume
@@ -13,8 +14,9 @@ def by_key(key: str) -> Service:
 
 def by_image(image: str) -> Service | None:
     """The service that an image is: `registry.example/library/postgres:15` is postgres."""
-    base = split_image(image)[0].rsplit("/", 1)[-1]
-    return next((service for service in SERVICES if base in service.images), None)
+    parts = split_image(image)[0].split("/")
+    names = {parts[-1], "/".join(parts[-2:])}
+    return next((service for service in SERVICES if not names.isdisjoint(service.images)), None)
 
 
 def split_image(image: str) -> tuple[str, str]:
@@ -33,6 +35,7 @@ def by_setting(name: str) -> Service | None:
     return next((service for service in SERVICES if role(name, service.own)), None)
 
 
+@lru_cache(maxsize=8192)
 def role(name: str, prefixes: str) -> str | None:
     """What a setting holds (`url`, `address`, `host`, `port`, `user`, `password`, `database`) by its name."""
     upper = name.upper()

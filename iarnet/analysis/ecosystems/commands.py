@@ -25,6 +25,20 @@ _WORKERS = re.compile(
     r"\b(celery|dramatiq|rq (worker|scheduler)|rqworker|rqscheduler|arq|huey_consumer|sidekiq|bullmq|db_worker"
     r"|qcluster)\b"
 )
+TOOLS = {
+    **dict.fromkeys(("node", "npm", "npx", "pnpm", "yarn", "bun", "bunx", "tsx", "next"), "node"),
+    **dict.fromkeys(("python", "python3", "gunicorn", "uvicorn", "flask", "celery", "daphne", "hypercorn"), "python"),
+    **dict.fromkeys(("streamlit", "granian", "uwsgi", "fastapi", "rq", "dramatiq"), "python"),
+    **dict.fromkeys(("ruby", "rails", "puma", "rackup", "bundle", "rake", "sidekiq", "thin"), "ruby"),
+    **dict.fromkeys(("php", "apache2-foreground", "php-fpm", "heroku-php-apache2", "heroku-php-nginx"), "php"),
+    **dict.fromkeys(("java", "mvn", "./mvnw", "gradle", "./gradlew"), "java"),
+    **dict.fromkeys(("mix", "elixir"), "elixir"),
+    "dotnet": "dotnet",
+    "deno": "deno",
+    "go": "go",
+    "cargo": "rust",
+}
+"""The ecosystem whose programs are started with a command."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from posixpath import dirname
 from typing import Any
 
 from iarnet.analysis import jsonc
@@ -43,6 +44,8 @@ class Deno:
         entry = next((name for name in _ENTRIES if files.exists(join(root, name))), None)
         if "package.json" in present and not (config and "start" in _tasks(files, root, config)):
             return None
+        if config is None and start is None and _belongs_to_another(files, root):
+            return None
         if config is None and not (entry and _SIGN.search((files.text(join(root, entry)) or "")[:100_000])):
             return None
         found = _start(files, root, config, entry)
@@ -79,11 +82,23 @@ class Deno:
         )
 
 
+def _belongs_to_another(files: Files, root: str) -> bool:
+    """Whether a folder above is a project of Deno's, so that this one only has code of it."""
+    above = root
+    while above not in ("", "."):
+        above = dirname(above) or "."
+        if any(files.exists(join(above, name)) for name in CONFIGURATIONS):
+            return True
+    return False
+
+
 def _start(files: Files, root: str, config: str | None, entry: str | None) -> str | None:
     task = _tasks(files, root, config).get("start") if config else None
     if isinstance(task, str) and task:
         return task
-    return f"deno run --allow-all {entry}" if entry else None
+    # https://jsr.io/docs/package-configuration
+    published = config is not None and "exports" in _read(files, join(root, config))
+    return f"deno run --allow-all {entry}" if entry and not published else None
 
 
 def _tasks(files: Files, root: str, config: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Dotnet:
             file=entry[0] if entry else manifest,
             line=entry[1] if entry else None,
             seen=code.seen,
-            dependencies=dependencies,
+            dependencies=_plain(_reached(files, manifest, document) | dependencies),
             kind=_kind(framework),
             waits=code.waits,
             context=context,
@@ -112,24 +112,59 @@ def _dependencies(files: Files, manifest: str, document: Element | None) -> dict
     named = [
         e.get("Include") or "" for tag in ("PackageReference", "FrameworkReference") for e in _all(document, tag)
     ]
-    sdk = (document.get("Sdk") or "") if document is not None else ""
-    return {name.lower(): line_of(text, f'"{name}"') for name in [sdk, *named] if name}
+    sdks = [(document.get("Sdk") or "") if document is not None else ""]
+    sdks += [e.get("Name") or "" for e in _all(document, "Sdk")]
+    return {name.partition("/")[0].lower(): line_of(text, f'"{name}"') for name in [*sdks, *named] if name}
+
+
+def _plain(dependencies: dict[str, int | None]) -> dict[str, int | None]:
+    """Aspire's packages wrap those of the drivers, and are called after them."""
+    return dependencies | {name.removeprefix("aspire."): line for name, line in dependencies.items()}
 
 
 def _runs(document: Element | None, dependencies: dict[str, int | None]) -> bool:
     """The SDK for web and for workers makes programs, the plain one where it is told so."""
     kind = (_property(document, "OutputType") or "").lower()
+    if _ORCHESTRATOR & dependencies.keys() or _DESKTOP & {(name, _property(document, name)) for name, _ in _DESKTOP}:
+        return False
     if {"microsoft.net.sdk.web", "microsoft.net.sdk.worker"} & dependencies.keys():
         return kind != "library"
     return kind in ("exe", "winexe")
 
 
+_ORCHESTRATOR = {"aspire.apphost.sdk", "aspire.hosting.apphost"}
+"""It starts the other programs on a developer's machine."""
+_DESKTOP = {("UseMaui", "true"), ("UseWPF", "true"), ("UseWindowsForms", "true")}
+
+
+def _reached(files: Files, manifest: str, document: Element | None) -> dict[str, int | None]:
+    """Packages of the projects that this one refers to, directly or not."""
+    found: dict[str, int | None] = {}
+    seen, waiting = {manifest}, [(manifest, document)]
+    while waiting and len(seen) < MAX_PROJECTS:
+        path, described = waiting.pop()
+        for target in _references(path, described) - seen:
+            seen.add(target)
+            inner = read_xml(files, target, Notes())
+            named = [(e.get("Include") or "").lower() for e in _all(inner, "PackageReference")]
+            found |= dict.fromkeys(name for name in named if name)
+            waiting.append((target, inner))
+    return found
+
+
+MAX_PROJECTS = 60
+
+
+def _references(manifest: str, document: Element | None) -> set[str]:
+    texts = [(e.get("Include") or "").replace("\\", "/") for e in _all(document, "ProjectReference")]
+    return {path for text in texts if not (path := normpath(join(dirname(manifest), text))).startswith("..")}
+
+
 def _context(root: str, document: Element | None) -> str:
     """The folder that also holds the projects that this one refers to."""
     context = root
-    for reference in _all(document, "ProjectReference"):
-        target = normpath(join(root, (reference.get("Include") or "").replace("\\", "/")))
-        while not target.startswith("..") and context != "." and not target.startswith(f"{context}/"):
+    for target in _references(join(root, "."), document):
+        while context != "." and not target.startswith(f"{context}/"):
             context = dirname(context) or "."
     return context
 

@@ -6,8 +6,9 @@ from posixpath import basename, dirname, normpath
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.configured import configured
 from iarnet.analysis.ecosystems.go_code import GoModule, read_code, read_module
-from iarnet.analysis.ecosystems.manifests import join, line_of
+from iarnet.analysis.ecosystems.manifests import join, line_of, shows
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
     LOOPBACK,
@@ -51,12 +52,6 @@ _WORKERS = re.compile(r"(?i)worker|consumer|scheduler|cron|daemon|agent|bot|proc
 _LOOPS = re.compile(
     r"\bfor\s*\{|time\.NewTicker|\.Consume\(|\.Subscribe\(|asynq\.NewServer|select\s*\{\s*\}|ReadMessage\("
 )
-_CONFIGURED = re.compile(
-    r"^(?:httpport|http\.port)[ \t]{0,9}=[ \t]{0,9}(\d{2,5})\b"
-    r"|^server:[ \t]{0,9}\n(?:[ \t]{1,40}[^\n]{0,200}\n){0,6}?[ \t]{1,40}(?:port|addr|host):"
-    r"[ \t]{0,9}[\"']?(?:[\w.]{0,60}:)?(\d{2,5})\b",
-    re.MULTILINE,
-)
 _USED = re.compile(r"^(?:use)?[ \t]{0,20}(\.{1,2}(?:/[\w./-]{0,200})?)[ \t]{0,20}(?://[^\n]{0,200})?$", re.MULTILINE)
 _ASSETS = ("templates", "template", "static", "public", "web", "views", "assets", "migrations", "config", "configs",
            "html", "ui", "db", "locales", "i18n", "data", "certs", "www", "dist")  # fmt: skip
@@ -78,17 +73,33 @@ class Go:
     def recognise(self, files: Files, root: str, start: str | None = None) -> Profile | None:
         notes = Notes()
         home = _module_root(files, root)
-        module = read_module(files, home, notes) if home is not None else None
+        module = _module(files, home, notes) if home is not None else None
         if module is None or (root != home and root not in module.mains()):
             return None
         mains = module.mains() if root == home else [root]
         if not mains:
             return _library(module, root, notes)
-        chosen = [_started(module, mains, start)] if start else _order(module, mains)
+        chosen = [_started(module, mains, start)] if start else _order(files, module, mains)
         profiles = [
             _profile(files, module, root, main, notes if i == 0 else Notes()) for i, main in enumerate(chosen)
         ]
         return Profile(**{**profiles[0].__dict__, "workers": tuple(profiles[1:])})
+
+
+def _module(files: Files, home: str, notes: Notes) -> GoModule | None:
+    def read() -> tuple[GoModule | None, Notes]:
+        told = Notes()
+        return read_module(files, home, told), told
+
+    module, told = files.once(f"go {home}", read)
+    notes.clues += told.clues
+    notes.warnings += told.warnings
+    return module
+
+
+def _seen(files: Files, module: GoModule, folder: str) -> Seen:
+    """What the program in a folder shows."""
+    return files.once(f"go {module.root} {folder}", lambda: read_code(module, module.reachable(folder))).copy()
 
 
 def _module_root(files: Files, root: str) -> str | None:
@@ -98,7 +109,7 @@ def _module_root(files: Files, root: str) -> str | None:
         if files.exists(join(folder, "go.mod")):
             return folder
         if folder in ("", "."):
-            return root if files.exists(join(root, "main.go")) else None
+            return root if any(path.endswith(".go") for path in files.paths(root, 1)) else None
         folder = dirname(folder) or "."
 
 
@@ -120,11 +131,11 @@ def _main(module: GoModule, folder: str) -> _Main:
     return _Main(folder, name, f"./{name}", name)
 
 
-def _order(module: GoModule, mains: list[str]) -> list[_Main]:
+def _order(files: Files, module: GoModule, mains: list[str]) -> list[_Main]:
     """What serves first, then workers; tools only when there is nothing else."""
     if len(mains) == 1:
         return [_main(module, mains[0])]
-    serving = {folder: bool(read_code(module, module.reachable(folder)).listens) for folder in mains}
+    serving = {folder: bool(_seen(files, module, folder).listens) for folder in mains}
     named = {folder: _name(module, folder) for folder in mains}
     useful = [f for f in mains if not _TOOLS.search(named[f]) and (serving[f] or _WORKERS.search(named[f]))]
     ranked = sorted(useful or mains[:1], key=lambda f: (not serving[f], named[f] not in _MAIN_NAMES, f.count("/"), f))
@@ -154,9 +165,10 @@ def _started(module: GoModule, mains: list[str], start: str) -> _Main:
 
 def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Notes) -> Profile:
     folders = module.reachable(main.folder)
-    seen = read_code(module, folders)
+    seen = _seen(files, module, main.folder)
     framework, usual = _framework(module, folders)
-    _note_configuration(files, module, seen)
+    if said := configured(files, module.root, serves=bool(seen.listens)):
+        seen.listens.insert(0, said)
     listen = opened(seen)
     kind = _kind(module, main, folders, seen, framework)
     port, protocol = _port(main, seen, listen, framework, usual) if kind in ("web", "api") else (None, "http")
@@ -186,18 +198,6 @@ def _profile(files: Files, module: GoModule, root: str, main: _Main, notes: Note
     )
 
 
-def _note_configuration(files: Files, module: GoModule, seen: Seen) -> None:
-    """Beego's, Revel's and Viper's own files name the port."""
-    for name in ("conf/app.conf", "config.yaml", "config.yml", "config/config.yaml", "config/config.yml"):
-        path = join(module.root, name)
-        text = (files.text(path) or "")[:100_000]
-        found = _CONFIGURED.search(text)
-        digits = found and (found[1] or found[2])
-        if found and digits and int(digits) < 65536 and (seen.listens or name == "conf/app.conf"):
-            seen.listens.insert(0, Listen(path, text.count("\n", 0, found.end()) + 1, int(digits)))
-            return
-
-
 def _framework(module: GoModule, folders: list[str]) -> tuple[str | None, int]:
     imported = module.foreign(folders)
     found = (
@@ -212,7 +212,7 @@ def _kind(module: GoModule, main: _Main, folders: list[str], seen: Seen, framewo
     serves = bool(seen.listens) or (framework is not None and framework != "grpc")
     if serves and not (_WORKERS.search(main.name) and not seen.listens):
         return "web" if seen.pages else "api"
-    loops = any(_LOOPS.search(text) for folder in folders for text in module.packages[folder].values())
+    loops = any(shows(_LOOPS, text) for folder in folders for text in module.packages[folder].values())
     return "worker" if loops or _WORKERS.search(main.name) else "job"
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from posixpath import dirname
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import join, matches, sources
+from iarnet.analysis.ecosystems.manifests import join, matches, shows, sources
 from iarnet.analysis.ecosystems.notes import Notes
-from iarnet.analysis.ecosystems.sightings import Listen, Seen, resolve
+from iarnet.analysis.ecosystems.sightings import Listen, Seen, may_have_health, resolve
 
 CODE_LIMIT = 300_000
 
@@ -16,11 +16,13 @@ _REQUIRE = re.compile(
     r"^[ \t]*(?:require[ \t]+)?([\w-]+\.[\w./~-]{1,200})[ \t]+v\d\S{0,100}(?!.*// indirect)", re.MULTILINE
 )
 _IMPORT = re.compile(r"^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([\w.~/-]+)\"[ \t]*\r?$", re.MULTILINE)
+_BODY = re.compile(r"^(?:func|type|var|const)\b", re.MULTILINE)
+"""What can only stand below the imports."""
 _ASSIGNED_ENV = re.compile(
     r"\b(\w+)\s*:?=\s*os\.Getenv\(\"(\w+)\"\)[ \t\r]*\n\s*if\s+(\w+)\s*==\s*\"\"\s*\{\s*([^\s][^\n]{0,199})"
 )
 _GETENV = re.compile(
-    r"\b(\w{0,40}(?i:env)\w{0,40})\(\s*(?:&?[\w.]{1,60},\s{0,20})?\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"
+    r"((?i:env)\w{0,40})\(\s*(?:&?[\w.]{1,60},\s{0,20})?\"([A-Z][A-Z0-9_]+)\"\s*(?:,\s*(?:\"([^\"\n]{0,200})\"|(\d+)))?"
 )
 _TAG = re.compile(r"`[^`\n]{0,300}\b(?:env|envconfig):\"([A-Z][A-Z0-9_]*)([^\"\n]{0,100})\"[^`\n]{0,300}`")
 _TAG_DEFAULT = re.compile(r"\b(?:envDefault|env-default|default):\"([^\"\n]*)\"")
@@ -29,7 +31,8 @@ _LISTEN = re.compile(
     r"(?:ListenAndServe(?:TLS)?|\.Run|\.Start|\.Listen|net\.Listen)\(\s*(?:\"tcp[46]?\",\s*)?([^\n]{0,160})|\bAddr:\s*([^\n]{1,160})"
 )
 _FLAG = re.compile(
-    r"flag\.(?:String|Int|StringVar|IntVar)\((?:&\w+[\w.]*,\s*)?\"(\w{0,40}(?i:port|addr|listen)\w{0,40})\",\s*\"?([\w.:\[\]]*)\"?"
+    r"(?:flag|[fF]lags\(\)|viper|\bfs)\.(?:(?:String|Int|Uint)(?:Var)?P?|SetDefault)\((?:&\w[\w.]{0,60},\s{0,9})?"
+    r"\"([\w.-]{0,40}(?i:port|addr|listen)[\w-]{0,40})\",\s{0,9}(?:\"\w?\",\s{0,9})?\"?([\w.:\[\]]{0,80})\"?"
 )
 _ADDRESS = re.compile(r"\"([\w.\[\]:-]*):(\d{2,5})\"")
 _ROUTE = re.compile(r"\b(\w+)\.(?:HandleFunc|Handle|GET|Get|Any|All)\(\s*\"(?:GET )?(/[\w/-]{1,60})\"")
@@ -37,6 +40,10 @@ _GROUPS = re.compile(r"\b(\w+)\s*:?=\s*[^\n]{0,120}\.(?:Group|Subrouter|Route)\(
 _PAGES = re.compile(
     r"\"html/template\"|http\.FileServer|LoadHTML|text/html|ServeFile|\.Static\(|<html|<!doctype", re.IGNORECASE
 )
+
+
+_MAIN_PACKAGE = re.compile(r"^package main\b", re.MULTILINE)
+_MAIN_FUNCTION = re.compile(r"^func main\(\)", re.MULTILINE)
 
 
 @dataclass
@@ -50,6 +57,7 @@ class GoModule:
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
     above: int = 0
     made: bool = False
+    _imported: dict[str, set[str]] = field(default_factory=dict)
 
     def mains(self) -> list[str]:
         """Folders of main packages, the shallowest first."""
@@ -67,10 +75,14 @@ class GoModule:
         return found
 
     def foreign(self, folders: Iterable[str]) -> set[str]:
-        """What the packages import from elsewhere."""
-        return {
-            path for folder in folders for text in self.packages[folder].values() for path in _IMPORT.findall(text)
-        }
+        """What the packages import, this module's own packages among it."""
+        return {path for folder in folders for path in self._imports_of(folder)}
+
+    def _imports_of(self, folder: str) -> set[str]:
+        if folder not in self._imported:
+            heads = (_BODY.split(text, 1)[0] for text in self.packages[folder].values())
+            self._imported[folder] = {path for head in heads for path in _IMPORT.findall(head)}
+        return self._imported[folder]
 
     def _imports(self, folder: str) -> list[str]:
         inside = [path for path in self.foreign([folder]) if path == self.name or path.startswith(f"{self.name}/")]
@@ -120,17 +132,15 @@ def read_code(module: GoModule, folders: Iterable[str]) -> Seen:
         for path, text in module.packages[folder].items():
             _note_settings(path, text, seen)
             _note_listens(path, text, seen)
-            _note_routes(path, text, seen)
-            seen.pages = seen.pages or bool(_PAGES.search(text))
+            if may_have_health(text):
+                _note_routes(path, text, seen)
+            seen.pages = seen.pages or shows(_PAGES, text)
     resolve(seen)
     return seen
 
 
 def _is_main(texts: Iterable[str]) -> bool:
-    return any(
-        re.search(r"^package main\b", t, re.MULTILINE) and re.search(r"^func main\(\)", t, re.MULTILINE)
-        for t in texts
-    )
+    return any(shows(_MAIN_PACKAGE, text) and shows(_MAIN_FUNCTION, text) for text in texts)
 
 
 def _line(text: str, offset: int) -> int:
@@ -150,9 +160,11 @@ def _note_settings(path: str, text: str, seen: Seen) -> None:
                 found[2], path, _line(text, found.start()), required=fails, default=default[1] if default else None
             )
     for found in matches(_GETENV, text):
-        if found[2] not in checked and found[1] not in ("Setenv", "Unsetenv"):
+        function = text[max(0, found.start() - 40) : found.end(1)].rpartition("\n")[2]
+        function = re.split(r"\W", function)[-1]
+        if found[2] not in checked and function not in ("Setenv", "Unsetenv"):
             default_text = found[3] if found[3] is not None else found[4]
-            required = default_text is None and re.match(r"(?i:must|require)", found[1]) is not None
+            required = default_text is None and re.match(r"(?i:must|require)", function) is not None
             seen.read(found[2], path, _line(text, found.start()), required=required, default=default_text)
     for found in matches(_TAG, text):
         default = _TAG_DEFAULT.search(found[0])

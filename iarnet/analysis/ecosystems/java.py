@@ -6,9 +6,9 @@ from posixpath import basename
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
-from iarnet.analysis.ecosystems.java_manifests import JavaProject, read_project
+from iarnet.analysis.ecosystems.java_manifests import JavaProject, reached, read_project
 from iarnet.analysis.ecosystems.java_servers import served
-from iarnet.analysis.ecosystems.manifests import join, line_of, matches, sources
+from iarnet.analysis.ecosystems.manifests import join, line_of, matches, shows, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
     Listen,
@@ -22,6 +22,7 @@ from iarnet.analysis.ecosystems.sightings import (
 )
 from iarnet.analysis.ecosystems.sizes import size
 from iarnet.analysis.recipes.java import JavaBuild, java_recipe, war_recipe
+from iarnet.analysis.service_table import EMBEDDED
 from iarnet.models.component import ComponentKind, Port
 
 _FRAMEWORKS = (
@@ -36,7 +37,10 @@ _FRAMEWORKS = (
 _HEALTH = {"spring-boot-starter-actuator": "/actuator/health", "quarkus-smallrye-health": "/q/health",
            "micronaut-management": "/health"}  # fmt: skip
 _WEB = ("spring-boot-starter-web", "spring-boot-starter-webflux", "spring-boot-starter-jersey",
-        "spring-boot-starter-data-rest", "spring-boot-starter-webmvc", "spring-boot-starter-graphql")  # fmt: skip
+        "spring-boot-starter-data-rest", "spring-boot-starter-webmvc", "spring-boot-starter-graphql",
+        "spring-boot-starter-hateoas", "spring-boot-admin-starter-server", "spring-cloud-starter-gateway",
+        "spring-cloud-config-server", "spring-cloud-starter-netflix-eureka-server",
+        "spring-cloud-starter-netflix-zuul", "springdoc-openapi-starter-web")  # fmt: skip
 _CONSUMERS = (
     "spring-kafka",
     "spring-boot-starter-amqp",
@@ -86,8 +90,12 @@ class Java:
         project = read_project(files, root, notes)
         if project is None:
             return None
+        project.dependencies |= reached(files, project)
+        if _configures_server(files, root):
+            project.dependencies -= EMBEDDED
         framework, usual = _framework(project)
-        seen, entry = _read_code(files, root)
+        read, entry = files.once(f"java {root}", lambda: _read_code(files, root))
+        seen = read.copy()
         if project.war and entry is None and project.main_class is None and not project.modules:
             return _archive(files, project, framework, seen, start, notes)
         if not _runs(project, framework, entry):
@@ -100,6 +108,15 @@ class Java:
             else None
         )
         return _profile(files, project, framework, seen, entry, kind, port, start, notes)
+
+
+def _configures_server(files: Files, root: str) -> bool:
+    """Whether code, or settings for every profile, lead to a database of its own: one within is for tests then."""
+    found = files.grep(_JDBC, join(root, "src/main"), (".java", ".kt", ".properties", ".yml", ".yaml"))
+    return any(not basename(match.path).startswith("application-") for match in found)
+
+
+_JDBC = r"\b(?:jdbc|r2dbc):(?:postgresql|mysql|mariadb|sqlserver|oracle)"
 
 
 def _framework(project: JavaProject) -> tuple[str | None, int]:
@@ -177,7 +194,7 @@ def _read_code(files: Files, root: str) -> tuple[Seen, _Entry | None]:
     for path in sources(files, root, (".java", ".kt"), ("pom.xml", "build.gradle", "build.gradle.kts")):
         text = files.text(path) or ""
         _note_code(path, text, seen)
-        if found := _MAIN.search(text):
+        if found := next(matches(_MAIN, text), None):
             package = _PACKAGE.search(text)
             name = basename(path).removesuffix(".java").replace(".kt", "Kt")
             qualified = f"{package[1]}.{name}" if package else name
@@ -204,7 +221,7 @@ def _note_code(path: str, text: str, seen: Seen) -> None:
     if len(re.findall(r"@RequestMapping\(", text)) <= 1 and "@RequestMapping" not in text.split("class ")[0]:
         for found in matches(_MAPPING, text):
             seen.route(found[1] or found[2], path, text.count("\n", 0, found.start()) + 1)
-    seen.pages = seen.pages or bool(_PAGES.search(text))
+    seen.pages = seen.pages or shows(_PAGES, text)
 
 
 def _number(found: re.Match[str], text: str) -> tuple[int | None, str | None]:
@@ -242,7 +259,7 @@ def _note_vertx(path: str, text: str, seen: Seen) -> None:
 
 def _kind(project: JavaProject, framework: str | None, seen: Seen) -> ComponentKind:
     if framework == "spring-boot":
-        serves = bool(project.dependencies & set(_WEB)) or bool(seen.listens)
+        serves = any(name.startswith(_WEB) for name in project.dependencies) or bool(seen.listens)
     else:
         serves = framework is not None or bool(seen.listens)
     if serves:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from posixpath import dirname
+from posixpath import basename, dirname
 from xml.etree.ElementTree import Element
 
 from iarnet.analysis.base import Files
@@ -64,7 +64,8 @@ def _read_pom(files: Files, root: str, notes: Notes) -> JavaProject:
     documents = [document, *([parent] if parent is not None else [])]
     for element in (e for d in documents for e in _all(d, "dependencies/dependency")):
         _add_dependency(files, project, element, notes)
-    for element in (e for d in documents for e in [*_all(d, "build/plugins/plugin"), *_all(d, "parent")]):
+    places = ("build/plugins/plugin", "profiles/profile/build/plugins/plugin", "parent")
+    for element in (e for d in documents for place in places for e in _all(d, place)):
         project.plugins |= {_text(element, "artifactId"), f"group:{_text(element, 'groupId')}"}
     project.modules = tuple(e.text.strip() for e in _all(document, "modules/module") if e.text)
     project.version = _maven_version(documents)
@@ -97,6 +98,40 @@ def _add_dependency(files: Files, project: JavaProject, element: Element, notes:
     project.dependencies |= {artifact, f"{group}:{artifact}"}
     line = line_of(files.text(project.manifest), f"<artifactId>{artifact}<")
     notes.clue("dependencies", f"{group}:{artifact}", project.manifest, line)
+
+
+def reached(files: Files, project: JavaProject) -> set[str]:
+    """Dependencies of the modules of the same build that the project is made of, directly or not."""
+    found: set[str] = set()
+    seen, waiting = {project.root}, [project]
+    while waiting and len(seen) < MAX_MODULES:
+        for folder in _members(files, waiting.pop()) - seen:
+            seen.add(folder)
+            member = read_project(files, folder, Notes())
+            if member:
+                found |= member.dependencies
+                waiting.append(member)
+    return found
+
+
+MAX_MODULES = 60
+
+
+def _members(files: Files, project: JavaProject) -> set[str]:
+    """Folders of the modules that a module names: `project(":a:b")`, or the artifact that a folder is called as."""
+    if project.tool == "gradle":
+        text = (files.text(project.manifest) or "")[:200_000]
+        paths = (found[1].strip(":").replace(":", "/") for found in matches(_GRADLE_PROJECT, text))
+        return {join(project.context, path) for path in paths}
+    if project.context == project.root:
+        return set()
+    modules = files.named(("pom.xml",), project.context, 4)
+    return {folder for path in modules if basename(folder := dirname(path)) in project.dependencies}
+
+
+_GRADLE_PROJECT = re.compile(
+    r"\b(?:implementation|api|compile|runtimeOnly)\b\s{0,9}\(?\s{0,9}project\(\s{0,9}(?:path:\s{0,9})?[\"'](:[\w:.-]{1,200})[\"']"
+)
 
 
 def _maven_context(files: Files, root: str) -> str:

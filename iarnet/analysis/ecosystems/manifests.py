@@ -13,6 +13,7 @@ from iarnet.analysis import jsonc
 from iarnet.analysis.base import Files
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.files import nearest
+from iarnet.analysis.needles import may_match
 
 MANIFEST_LIMIT = 300_000  # characters; lock files are larger, and are never parsed
 DOTS_LIMIT = 100  # of a line outside quotes: tomllib's memory grows with the square of a dotted key
@@ -75,7 +76,12 @@ def sources(files: Files, root: str, suffixes: tuple[str, ...], borders: Iterabl
 
 def matches(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """The first matches; a file with more of them than this is not what it seems."""
-    return islice(expression.finditer(text), MATCH_LIMIT)
+    return islice(expression.finditer(text), MATCH_LIMIT) if may_match(expression, text) else iter(())
+
+
+def shows(expression: re.Pattern[str], text: str) -> bool:
+    """Whether there is a match."""
+    return may_match(expression, text) and expression.search(text) is not None
 
 
 def strings(value: Any) -> list[str]:
@@ -132,10 +138,15 @@ def _parse_xml(text: str) -> ElementTree.Element:
     return ElementTree.fromstring(text)
 
 
+_PACKAGES = "src/main/"
+
+
 def _belongs(path: str, root: str, foreign: set[str]) -> bool:
     if _TEST_FILE.search(basename(path)):
         return False
     folder, top = dirname(path), "" if root == "." else root
+    if _PACKAGES in f"{folder}/":  # below it, folders are named as the author's domain and project are
+        folder = folder[: f"{folder}/".index(_PACKAGES)]
     while folder != top and folder:
         if folder in foreign or basename(folder).lower() in _TEST_FOLDERS:
             return False

@@ -51,8 +51,9 @@ class Node:
         project = read_project(files, root, notes) or without_manifest(files, root, start)
         if project is None:
             return None
-        framework = detect(project)
-        seen = read_code(files, root, fastify=bool(framework and framework.name == "fastify"))
+        framework = detect(files, project)
+        fastify = bool(framework and framework.name == "fastify")
+        seen = files.once(f"node {root} {fastify}", lambda: read_code(files, root, fastify=fastify)).copy()
         program = declared_program(project, start) if start else find_program(files, project, framework, seen)
         if program is None:
             return _library(files, project, framework, seen, notes)
@@ -68,7 +69,7 @@ def _library(files: Files, project: NodeProject, framework: Framework | None, se
         framework=framework.name if framework else None,
         kind="job",
         env=settings(seen.env, notes),
-        dependencies=frozenset(project.dependencies),
+        dependencies=frozenset(project.reached),
         context=project.context,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
@@ -104,7 +105,7 @@ def _profile(
         env=env,
         health=_health(files, project, seen, port, notes, served=served),
         resources=size("static" if served else framework.name if framework else "node", language="node"),
-        dependencies=frozenset(project.dependencies),
+        dependencies=frozenset(project.reached),
         recipe=node_recipe(_build(files, project, framework, seen, program, port, given)),
         context=project.context,
         port_env=listen.env if listen and not served else None,

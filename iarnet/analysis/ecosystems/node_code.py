@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterator
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import join, matches, sources
-from iarnet.analysis.ecosystems.sightings import Listen, Protocol, Seen, resolve
+from iarnet.analysis.ecosystems.manifests import join, matches, shows, sources
+from iarnet.analysis.ecosystems.sightings import Listen, Protocol, Seen, may_have_health, resolve
 
 SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx", ".vue", ".svelte", ".astro", "bin/www")
 CODE_LIMIT = 200_000
+_NOT_RUN = re.compile(
+    r"\.min\.js$|\b(?:playwright|cypress|vite|vitest|jest|karma|webpack|eslint|rollup)[\w.]{0,40}\.[cm]?[jt]s$"
+)
+"""What only tools read."""
 
 _LITERAL = r"(?:'([^'\n]{0,300})'|\"([^\"\n]{0,300})\"|`([^`$\n]{0,300})`|(\d{1,9}|true|false))"
 _DEFAULT = rf"(?:\s{{0,40}}\)?\s{{0,40}}(?:\|\||\?\?)\s{{0,40}}{_LITERAL})?"
@@ -25,7 +29,7 @@ _PRISMA = re.compile(r"env\(\"(\w+)\"\)")
 _LISTEN = re.compile(r"(?:\.listen|\bserve|new\s+(?:WebSocket\.)?(?:WebSocket)?Server)\s*\(\s*")
 _GRPC = re.compile(r"\.bindAsync\(\s*(?:[\"'`][^\"'`\n]*?:(\d{2,5})[\"'`]|`[^`\n]*?:\$\{([^}]{1,100})\}`)")
 _NAMED_PORT = re.compile(
-    r"\b(\w*[pP](?:ort|ORT))\b[\"']?\s*(?:\?\s*)?(?::\s*(?:number|string)\s*)?[:=,](?!=)\s*([^;\n]{1,200})"
+    r"([pP](?:ort|ORT))\b[\"']?\s*(?:\?\s*)?(?::\s*(?:number|string)\s*)?[:=,](?!=)\s*([^;\n]{1,200})"
 )
 _NUMBER = re.compile(r"(?<![\w.:])(\d{2,5})(?![\w.])")
 _HOST = re.compile(r"(?:host(?:name)?\s*:\s*|,\s*)[\"'`]([\w.:]+)[\"'`]")
@@ -49,16 +53,17 @@ def read_code(files: Files, root: str, *, fastify: bool) -> Seen:
     seen = Seen()
     texts = list(_texts(files, root))
     versioned = any("enableVersioning" in text for _, text in texts)
-    prefix = next((f"/{found[1].strip('/')}" for _, text in texts if (found := _GLOBAL_PREFIX.search(text))), "")
+    prefixes = (found[1].strip("/") for _, text in texts for found in matches(_GLOBAL_PREFIX, text))
+    prefix = next((f"/{prefix}" for prefix in prefixes), "")
     mounted = any(re.search(r"\bprefix\s*:", text) for _, text in texts)
     for path, text in texts:
         _note_settings(path, text, seen)
         _note_listens(path, text, seen, fastify=fastify)
-        if not (mounted and ".listen(" not in text):
+        if may_have_health(text) and not (mounted and ".listen(" not in text):
             _note_routes(path, text, seen)
         if not versioned:
             _note_controllers(path, text, prefix, seen)
-        seen.pages = seen.pages or bool(_PAGES.search(text))
+        seen.pages = seen.pages or shows(_PAGES, text)
     _note_prisma(files, root, seen)
     resolve(seen)
     return seen
@@ -88,7 +93,7 @@ def port_of(expression: str, text: str, depth: int = 3) -> tuple[int | None, str
 def _texts(files: Files, root: str) -> Iterator[tuple[str, str]]:
     for path in sources(files, root, SUFFIXES, ("package.json",)):
         text = files.text(path)
-        if text and len(text) <= CODE_LIMIT and not path.endswith(".min.js"):
+        if text and len(text) <= CODE_LIMIT and not _NOT_RUN.search(path):
             yield path, text
 
 
@@ -137,9 +142,11 @@ def _note_schema(path: str, text: str, seen: Seen) -> None:
 
 def _note_listens(path: str, text: str, seen: Seen, *, fastify: bool) -> None:
     for found in matches(_NAMED_PORT, text):
-        port, env, _ = port_of(found[2].split(",")[0] if "(" not in found[2] else found[2], text, 1)
+        whole = "(" in found[2] or found[2].startswith("[")
+        port, env, _ = port_of(found[2] if whole else found[2].split(",")[0], text, 1)
         if port or env:
-            seen.numbers.setdefault(found[1], (port, env))
+            name = re.split(r"\W", text[max(0, found.start() - 60) : found.end(1)])[-1]
+            seen.numbers.setdefault(name, (port, env))
     for found in matches(_LISTEN, text):
         arguments = _arguments(text[found.end() : found.end() + 400])
         if listen := _listen(path, line_at(text, found.start()), found[0], arguments, text, fastify=fastify):

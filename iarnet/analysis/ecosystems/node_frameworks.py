@@ -94,8 +94,8 @@ _DEVELOPMENT = re.compile(
 )
 
 
-def detect(project: NodeProject) -> Framework | None:
-    found = [f for f in FRAMEWORKS if project.everything & set(f.markers) and _makes_pages(f, project)]
+def detect(files: Files, project: NodeProject) -> Framework | None:
+    found = [f for f in FRAMEWORKS if project.everything & set(f.markers) and _makes_pages(files, f, project)]
     server = next((f for f in found if f.name in SERVERS), None)
     if (found and found[0].name == "vite") or not server:
         return found[0] if found else None
@@ -107,11 +107,28 @@ def detect(project: NodeProject) -> Framework | None:
     )
 
 
-def _makes_pages(framework: Framework, project: NodeProject) -> bool:
-    """Expo makes programs for telephones unless it is told otherwise, webpack anything."""
+def _makes_pages(files: Files, framework: Framework, project: NodeProject) -> bool:
+    """Expo makes programs for telephones unless it is told otherwise, bundlers anything; a library of parts for Next
+    has no pages itself."""
     if framework.name == "expo":
         return any("expo export" in script for script in project.scripts.values())
-    return framework.name not in ("webpack", "parcel") or (is_development(project) and "start" in project.scripts)
+    if framework.name == "next":
+        told = any(re.search(r"\bnext\b", script) for script in project.scripts.values())
+        return told or any(files.paths(join(project.root, folder), 3) for folder in _NEXT_PAGES)
+    if framework.name == "vite":
+        return not _LIBRARY.search(config_of(files, project.root)) and bool(_pages_of(files, project.root))
+    if framework.name == "webpack" and "html-webpack-plugin" in project.everything:
+        return is_development(project)
+    return framework.name not in BUNDLERS or (is_development(project) and "start" in project.scripts)
+
+
+_NEXT_PAGES = ("app", "pages", "src/app", "src/pages")
+_LIBRARY = re.compile(r"\blib\s{0,9}:\s{0,9}\{")
+
+
+def _pages_of(files: Files, root: str) -> list[str]:
+    """Pages that a bundler starts from."""
+    return files.named(("index.html",), root, 3)
 
 
 def is_development(project: NodeProject) -> bool:

@@ -12,6 +12,7 @@ from iarnet.analysis.ecosystems.notes import Notes
 
 VERSIONS = (18, 20, 22, 24)
 DEFAULT_VERSION = 22
+MAX_MEMBERS = 80
 MANIFESTS = ("package.json", "package.json5")
 """pnpm reads the second one, too (https://pnpm.io/package_json)."""
 
@@ -46,10 +47,16 @@ class NodeProject:
     early: bool = False
     turbo: bool = False
     manifest: str = "package.json"
+    inherited: set[str] = field(default_factory=set)
 
     @property
     def path(self) -> str:
         return join(self.root, self.manifest)
+
+    @property
+    def reached(self) -> set[str]:
+        """With the dependencies of the members of the workspace that the program is made of."""
+        return self.dependencies | self.inherited
 
     @property
     def everything(self) -> set[str]:
@@ -73,12 +80,32 @@ def read_project(files: Files, root: str, notes: Notes) -> NodeProject | None:
     project.manifests = _manifests(files, project)
     project.early = any(hook in table(owner, "scripts") for owner in (package, top) for hook in _LIFECYCLE)
     project.turbo = "turbo" in (table(top, "devDependencies") | table(top, "dependencies"))
+    project.inherited = _inherited(files, project)
     _note_dependencies(files, project, notes)
     return project
 
 
+def _inherited(files: Files, project: NodeProject) -> set[str]:
+    """Of members of the same workspace, by the names that they have there, directly or not."""
+    if project.context == project.root:
+        return set()
+    members = files.once(f"node members {project.context}", lambda: _members(files, project.context))
+    seen, waiting = set[str](), [project.dependencies]
+    while waiting:
+        for name in (waiting.pop() & members.keys()) - seen:
+            seen.add(name)
+            waiting.append({str(each) for each in table(members[name], "dependencies")})
+    return {str(each) for name in seen for each in table(members[name], "dependencies")}
+
+
+def _members(files: Files, context: str) -> dict[str, dict[str, Any]]:
+    paths = files.named(("package.json",), context, 4)[:MAX_MEMBERS]
+    return {text_at(found, "name") or path: found for path in paths if (found := read_json(files, path, Notes()))}
+
+
 def has_workspaces(files: Files, root: str, package: dict[str, Any]) -> bool:
-    return "workspaces" in package or files.exists(join(root, "pnpm-workspace.yaml"))
+    """pnpm keeps its settings in the file that names the members, too."""
+    return "workspaces" in package or _PNPM_MEMBERS.search(_pnpm(files, root)) is not None
 
 
 def _workspace(files: Files, root: str) -> str | None:
@@ -97,8 +124,14 @@ def _workspace(files: Files, root: str) -> str | None:
 def _patterns(files: Files, folder: str) -> list[str]:
     declared = read_json(files, join(folder, "package.json"), Notes()).get("workspaces")
     listed = strings(declared) + strings(table(declared).get("packages"))
-    listing = files.text(join(folder, "pnpm-workspace.yaml")) or ""
-    return listed + re.findall(r"^[ \t]*-[ \t]*[\"']?([^\"'\s#]+)[\"']?[ \t]*\r?$", listing[:50_000], re.MULTILINE)
+    return listed + re.findall(r"^[ \t]*-[ \t]*[\"']?([^\"'\s#]+)[\"']?[ \t]*$", _pnpm(files, folder), re.MULTILINE)
+
+
+def _pnpm(files: Files, folder: str) -> str:
+    return (files.text(join(folder, "pnpm-workspace.yaml")) or "")[:50_000]
+
+
+_PNPM_MEMBERS = re.compile(r"^packages:[^\n]{0,200}(?:-|\n\s{0,9}-|\n\s{0,9}#[^\n]{0,200}\n|\[)", re.MULTILINE)
 
 
 def _choose_manager(files: Files, project: NodeProject, top: dict[str, Any]) -> None:

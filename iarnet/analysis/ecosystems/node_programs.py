@@ -68,6 +68,8 @@ def find_program(files: Files, project: NodeProject, framework: Framework | None
         return program
     if _is_monorepo_root(files, project):
         return None
+    if framework and framework.pages and _is_part(project):
+        return None
     if (
         framework
         and framework.pages
@@ -75,6 +77,12 @@ def find_program(files: Files, project: NodeProject, framework: Framework | None
     ):
         return _framework_program(files, project, framework, seen)
     return _script_program(files, project) or _entry_program(files, project, seen)
+
+
+def _is_part(project: NodeProject) -> bool:
+    """A package for applications of the framework: published, and with nothing to build or start."""
+    runs = {"build", "start", "dev", "serve", "preview", "generate"} & project.scripts.keys()
+    return not runs and not _PUBLISHED.isdisjoint(project.package)
 
 
 def _is_monorepo_root(files: Files, project: NodeProject) -> bool:
@@ -110,12 +118,16 @@ def _framework_program(files: Files, project: NodeProject, framework: Framework,
 def _script_program(files: Files, project: NodeProject) -> Program | None:
     for script in _START_SCRIPTS:
         text = project.scripts.get(script)
-        if text and not (script == "start" and re.match(r"nest start(?!.*--prod)", text)):
+        if text and not (script == "start" and _NOT_A_START.match(text)):
             line = line_of(files.text(project.path), f'"{script}"')
             return Program(shown(project, script), resolved(project, script), project.path, line, script)
     if "@nestjs/core" in project.everything:
         return Program("node dist/main", "node dist/main", project.path)
     return None
+
+
+_NOT_A_START = re.compile(r"nest start(?!.*--prod)|(?:npx )?(?:expo|react-native) start")
+"""For developers, who look at it on a telephone perhaps."""
 
 
 def shown(project: NodeProject, script: str) -> str:
@@ -146,8 +158,9 @@ def _entry_program(files: Files, project: NodeProject, seen: Seen) -> Program | 
     if entry is None:
         return None
     serves = any(listen.file == join(project.root, entry) for listen in seen.listens)
-    consumes = bool(project.dependencies & set(_CONSUMERS))
-    if not (serves or consumes or not project.package or _is_application(project) or _is_alone(files, project)):
+    consumes = bool(project.dependencies & set(_CONSUMERS)) and _PUBLISHED.isdisjoint(project.package)
+    alone = not project.package or _is_alone(files, project)
+    if not (serves or consumes or alone or _is_application(files, project)):
         return None
     if project.manager == "bun":
         return Program(f"bun {entry}", f"bun {entry}", join(project.root, entry))
@@ -166,6 +179,6 @@ def _is_alone(files: Files, project: NodeProject) -> bool:
     return not any("/" in path and path != project.path for path in files.named(("package.json",)))
 
 
-def _is_application(project: NodeProject) -> bool:
-    framework = detect(project)
+def _is_application(files: Files, project: NodeProject) -> bool:
+    framework = detect(files, project)
     return framework is not None and framework.name in SERVERS and "files" not in project.package

@@ -9,9 +9,11 @@ from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, line_of, names, read_json, table, text_at
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.program import Framework, Outline, chosen, library, profile
+from iarnet.analysis.ecosystems.sightings import EnvRead
 from iarnet.analysis.ecosystems.signs import Signs, read_signs
 from iarnet.analysis.ecosystems.versions import asked, minor
 from iarnet.analysis.recipes.php import START, PhpBuild, php_recipe
+from iarnet.analysis.services import by_setting
 from iarnet.models.component import ComponentKind
 
 VERSIONS = ("7.4", "8.0", "8.1", "8.2", "8.3", "8.4")
@@ -41,6 +43,8 @@ SIGNS = Signs(
 _REQUEST = re.compile(r"(?:HTTP|REQUEST|SERVER|REMOTE|SCRIPT|DOCUMENT|QUERY|PATH|PHP)_\w{1,80}|HTTPS|argv|argc")
 _DRIVERS = {"mysql": "mysql", "mariadb": "mysql", "pgsql": "pg", "postgres": "pg", "postgresql": "pg"}
 _CONNECTION = re.compile(r"^(?:DB_CONNECTION|DATABASE_URL)[ \t]{0,20}=[ \t]{0,20}[\"']?(\w{1,20})", re.MULTILINE)
+_DATABASE = re.compile(r"^DB_HOST[ \t]{0,20}=", re.MULTILINE)
+"""Without a connection of another kind, it is MySQL's."""
 _DSN = re.compile(r"[\"'](mysql|pgsql):host=")
 _PORT = re.compile(r"^(?:APP_PORT|PORT)[ \t]{0,20}=[ \t]{0,20}[\"']?(\d{2,5})\b", re.MULTILINE)
 
@@ -64,11 +68,15 @@ class Php:
         dependencies = _dependencies(files, root, composer)
         if documents is None and not start:
             return library(root, "php", dependencies, notes)
+        framework = _framework(dependencies, present)
         code = read_signs(files, root, SIGNS, ("composer.json",))
         code.seen.env = [read for read in code.seen.env if not _REQUEST.fullmatch(read.name)]
+        if framework and framework.name in _OFFERING:
+            choices = _choices(files, root, code.seen.env)
+            code.seen.env = [read for read in code.seen.env if not (_offered(read, root) and _spare(read, choices))]
+            dependencies = {n: line for n, line in dependencies.items() if choices & _CLIENTS.get(n, choices)}
         named = {name for text in code.texts.values() for name in _DSN.findall(text)}
         dependencies |= {_DRIVERS[name]: None for name in named}
-        framework = _framework(dependencies, present)
         file = join(root, "index.php" if documents in (".", None) else f"{documents}/index.php")
         serves = start is None or _serves(start)
         build = PhpBuild(
@@ -109,11 +117,39 @@ def _dependencies(files: Files, root: str, composer: dict[str, Any]) -> dict[str
     """With the driver that the settings for development name: frameworks bring all of them."""
     text = files.text(join(root, "composer.json"))
     found = {str(name).lower(): line_of(text, f'"{name}"') for name in table(composer, "require")}
-    for name in (".env.example", ".env", ".env.dist"):
-        said = _CONNECTION.search((files.text(join(root, name)) or "")[:50_000])
-        if said:
-            return found | ({_DRIVERS[said[1]]: None} if said[1] in _DRIVERS else {})
+    for name in _EXAMPLES:
+        text = (files.text(join(root, name)) or "")[:50_000]
+        said = _CONNECTION.search(text)
+        if said or _DATABASE.search(text):
+            driver = _DRIVERS.get(said[1]) if said else "mysql"
+            return found | ({driver: None} if driver else {})
     return found
+
+
+def _choices(files: Files, root: str, reads: list[EnvRead]) -> set[str]:
+    """The drivers that the project chooses, of all that the framework's configuration offers: `CACHE_STORE=database`
+    needs no Redis. What the example of the settings leaves out is as in the code."""
+    example = next((text for name in _EXAMPLES if (text := files.text(join(root, name)))), "")[:50_000]
+    said = dict(_CHOICE.findall(example))
+    usual = dict(_CHOICE.findall("\n".join(f"{read.name}={read.default}" for read in reads if read.default)))
+    return {value.lower() for value in (usual | said).values()} | {"*"}
+
+
+def _spare(read: EnvRead, choices: set[str]) -> bool:
+    service = by_setting(read.name)
+    return service is not None and choices.isdisjoint({service.key, *service.images})
+
+
+def _offered(read: EnvRead, root: str) -> bool:
+    return "/config/" in f"/{read.file.removeprefix(join(root, ''))}".lower()
+
+
+_OFFERING = ("laravel", "lumen")
+_CLIENTS = {"predis/predis": {"redis"}, "ext-redis": {"redis"}, "ext-memcached": {"memcached"}}
+_EXAMPLES = (".env.example", ".env", ".env.dist")
+_CHOICE = re.compile(
+    r"^([A-Z_]{1,40}_(?:CONNECTION|STORE|DRIVER))[ \t]{0,9}=[ \t]{0,9}[\"']?(\w{1,30})", re.MULTILINE
+)
 
 
 def _framework(dependencies: dict[str, int | None], present: frozenset[str]) -> Framework | None:

@@ -9,9 +9,10 @@ from packaging.utils import canonicalize_name
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
-from iarnet.analysis.ecosystems.manifests import join, line_of, names, sources
+from iarnet.analysis.ecosystems.commands import TOOLS
+from iarnet.analysis.ecosystems.manifests import join, line_of, names, shows, sources
 from iarnet.analysis.ecosystems.notes import Notes
-from iarnet.analysis.ecosystems.python_code import Module, adopt_factory_calls, read_module
+from iarnet.analysis.ecosystems.python_code import TELLING, Module, adopt_factory_calls, read_module
 from iarnet.analysis.ecosystems.python_imports import reached
 from iarnet.analysis.ecosystems.python_manifests import MANIFESTS, PythonProject, read_project
 from iarnet.analysis.ecosystems.python_network import mounts_with_prefix, note_network
@@ -37,6 +38,7 @@ from iarnet.analysis.ecosystems.sightings import (
     settings,
 )
 from iarnet.analysis.ecosystems.sizes import size
+from iarnet.analysis.folders import MANIFESTS as FOLDERS_WITH
 from iarnet.analysis.recipes.python import PythonBuild, python_recipe
 from iarnet.models.component import ComponentKind
 
@@ -71,6 +73,12 @@ class _Reading:
         return seen
 
 
+PARSED = 600_000
+"""Characters, of the files nearest to the root; of a larger program only those that tell most are parsed beyond."""
+OTHERS = FOLDERS_WITH - frozenset(MANIFESTS)
+"""Beside one of these, a script is no program that a command in another language may mean."""
+
+
 class Python:
     name = "python"
 
@@ -80,8 +88,8 @@ class Python:
             name in MANIFESTS or (name.startswith("requirements") and name.endswith(".txt")) for name in present
         )
         runs = any(name in ENTRIES for name in present)
-        named = start is not None and any(name.endswith(".py") for name in present)
-        if not (declares or runs or named):
+        named = _speaks_python(start or "") and any(name.endswith(".py") for name in present)
+        if not (declares or runs or named) or (start and not (declares or named) and present & OTHERS):
             return None
         reading = _read(files, root, start or "")
         programs = _programs(files, reading, start)
@@ -91,19 +99,36 @@ class Python:
         return Profile(**{**profiles[0].__dict__, "workers": tuple(profiles[1:])})
 
 
+def _speaks_python(start: str) -> bool:
+    return ".py" in start or TOOLS.get(next(iter(commands.words(start)), "")) == "python"
+
+
 def _read(files: Files, root: str, start: str) -> _Reading:
     notes = Notes()
     project = read_project(files, root, notes)
     paths = sources(files, root, (".py",), MANIFESTS)
-    named = re.findall(r"(\w+)(?:\.py\b|:\w+|\s|$)", start)
-    wanted = {f"{name}.py" for name in named} | set(ENTRIES)
-    read = (read_module(path, files.text(path), always=basename(path) in wanted) for path in paths)
-    modules = [module for module in read if module]
-    adopt_factory_calls(modules)
-    reading = _Reading(root, project, paths, modules, notes, _shown(modules))
+    modules, shown = files.once(f"python {root}", lambda: _modules(files, paths, set(ENTRIES)))
+    named = {f"{name}.py" for name in re.findall(r"(\w+)(?:\.py\b|:\w+|\s|$)", start)}
+    if {path for path in paths if basename(path) in named} - {module.path for module in modules}:
+        modules, shown = _modules(files, paths, named | set(ENTRIES))
+    reading = _Reading(root, project, paths, modules, notes, shown)
     if not project.declared:
         _guess_dependencies(files, reading)
     return reading
+
+
+def _modules(files: Files, paths: list[str], always: set[str]) -> tuple[list[Module], dict[str, Seen]]:
+    """Those that parse and may matter, with what they show. `always`: names of files that matter anyway."""
+    modules: list[Module] = []
+    left = PARSED
+    for path in paths:
+        text = files.text(path) or ""
+        if left > 0 or basename(path) in always or shows(TELLING, text):
+            module = read_module(path, text, always=basename(path) in always)
+            modules += [module] if module else []
+            left -= len(text) if module else 0
+    adopt_factory_calls(modules)
+    return modules, _shown(modules)
 
 
 def _shown(modules: list[Module]) -> dict[str, Seen]:

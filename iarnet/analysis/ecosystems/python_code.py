@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from iarnet.analysis.ecosystems.manifests import shows
+
 CODE_LIMIT = 200_000
 
 # Parsing is what costs time, so files without any of these words are left out.
@@ -13,7 +15,11 @@ INTERESTING = re.compile(
     r"environ|getenv|Settings|[Cc]onfig\(|Env\(|envvar|__main__|while True|Queue\(|PORT\b|[_.]port\b|\bport *[:=]"
     r"|FastAPI|fasthtml|FastHTML|Flask|Starlette|Litestar|Quart|Sanic|[Ff]alcon|[Bb]ottle|Dash|[Cc]elery|dramatiq|streamlit|gradio|socketio"
     r"|tornado|aiohttp|\.run\(|run_app|[Ll]isten|Server\(|serve\(|start_server|add_(?:in)?secure_port|launch\(|make_server"
-    r"|\.bind\(|/health|/ready|/live|/ping|/up|beat_schedule|STATIC_ROOT"
+    r"|create_app\(|\.bind\(|/health|/ready|/live|/ping|/up|beat_schedule|STATIC_ROOT"
+)
+
+TELLING = re.compile(
+    r"\b(?:FastAPI|Flask|Celery|Starlette|Litestar|create_app)\(|BaseSettings|__main__|environ\b|getenv"
 )
 
 CONSTRUCTORS = {
@@ -70,6 +76,7 @@ class Module:
     imports: set[str] = field(default_factory=set)
     relative: bool = False
     apps: list[AppObject] = field(default_factory=list)
+    makers: dict[str, str] = field(default_factory=dict)
     constants: dict[str, ast.expr] = field(default_factory=dict)
     calls: list[ast.Call] = field(default_factory=list)
     subscripts: list[ast.Subscript] = field(default_factory=list)
@@ -90,7 +97,7 @@ class Module:
 
 def read_module(path: str, text: str | None, *, always: bool = False) -> Module | None:
     """None for a file that is too large, does not parse or (unless `always`) has nothing of interest."""
-    if text is None or len(text) > CODE_LIMIT or not (always or INTERESTING.search(text)):
+    if text is None or len(text) > CODE_LIMIT or not (always or shows(INTERESTING, text)):
         return None
     try:
         tree = parse(text)
@@ -150,7 +157,7 @@ def targets(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
 
 def adopt_factory_calls(modules: list[Module]) -> None:
     """`app = create_app()` counts as an application, also where the factory lives in another file."""
-    factories = {app.name: app.framework for module in modules for app in module.apps if app.factory}
+    factories = {name: framework for module in modules for name, framework in module.makers.items()}
     for module in modules:
         for statement in top_level(module.tree):
             for name, value in targets(statement):
@@ -199,12 +206,14 @@ def _assigned_apps(module: Module) -> list[AppObject]:
 
 
 def _factories(module: Module) -> list[AppObject]:
-    functions = [s for s in top_level(module.tree) if isinstance(s, ast.FunctionDef) and not _needs_arguments(s)]
-    return [
-        AppObject(function.name, framework, function.lineno, factory=True)
-        for function in functions
-        if (framework := _returned_framework(module, function))
-    ]
+    """Functions that make an application; a server can call those that need no arguments."""
+    found: list[AppObject] = []
+    for function in top_level(module.tree):
+        if isinstance(function, ast.FunctionDef) and (framework := _returned_framework(module, function)):
+            module.makers[function.name] = framework
+            if not _needs_arguments(function):
+                found.append(AppObject(function.name, framework, function.lineno, factory=True))
+    return found
 
 
 def _needs_arguments(function: ast.FunctionDef) -> bool:

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from posixpath import basename, dirname
+from posixpath import basename, dirname, normpath
 from typing import Any
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.configured import configured
 from iarnet.analysis.ecosystems.manifests import join, line_of, names, read_toml, strings, table, text_at
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.program import Framework, Outline, chosen, library, profile
@@ -58,12 +59,14 @@ class Rust:
             return None
         notes = Notes()
         cargo = read_toml(files, manifest, notes)
-        dependencies = _dependencies(files, manifest, cargo)
+        dependencies = _dependencies(files, root, cargo)
         binaries = _binaries(files, root, cargo)
-        if not binaries:
+        if not binaries or "tauri" in dependencies:  # a program with windows
             return library(root, "rust", dependencies, notes) if table(cargo, "package") else None
         binary = _chosen(cargo, binaries, start)
         code = read_signs(files, root, SIGNS, ("Cargo.toml",))
+        if said := configured(files, root, serves=bool(code.seen.listens or "config" in dependencies)):
+            code.seen.listens.insert(0, said)
         context = _workspace(files, root)
         version = _version(files, root, notes)
         entry = code.texts.get(binary.path)
@@ -72,7 +75,7 @@ class Rust:
             "rust",
             manifest,
             _start(start, binary),
-            framework=chosen(FRAMEWORKS, dependencies),
+            framework=chosen(FRAMEWORKS, table(cargo, "dependencies")) or chosen(FRAMEWORKS, dependencies),
             file=binary.path if entry else manifest,
             line=_line_of_main(entry),
             seen=code.seen,
@@ -87,20 +90,52 @@ class Rust:
         return profile(outline, notes)
 
 
-def _dependencies(files: Files, manifest: str, cargo: dict[str, Any]) -> dict[str, int | None]:
-    """With the names that drivers of a database are known by: `sqlx` says in a feature which one it is for."""
-    text = files.text(manifest)
-    found: dict[str, int | None] = {}
-    for name, details in table(cargo, "dependencies").items():
-        line = line_of(text, name)
-        found[name] = line
-        for feature in (
-            strings(table(cargo, "dependencies", name).get("features")) if isinstance(details, dict) else ()
-        ):
-            if name in ("sqlx", "diesel", "sea-orm", "rbatis", "deadpool"):
-                kind = next((k for k in ("postgres", "mysql", "redis") if k in feature), None)
-                found |= {kind: line} if kind else {}
+def _dependencies(files: Files, root: str, cargo: dict[str, Any]) -> dict[str, int | None]:
+    """Those of the crates of the workspace that it is made of, too. With the names that drivers of a database are
+    known by: `sqlx` says in a feature which one it is for."""
+    top = read_toml(files, join(_workspace(files, root), "Cargo.toml"), Notes())
+    shared = table(top, "workspace", "dependencies")
+    own = _named(shared, table(cargo, "dependencies"))
+    found = dict.fromkeys(_kinds(own)) | {n: line_of(files.text(join(root, "Cargo.toml")), n) for n in own}
+    seen, waiting = {root}, list(_crates(files, root, own))
+    while waiting and len(seen) < MAX_CRATES:
+        folder = waiting.pop()
+        if folder not in seen:
+            seen.add(folder)
+            inner = _named(shared, table(read_toml(files, join(folder, "Cargo.toml"), Notes()), "dependencies"))
+            found = dict.fromkeys([*inner, *_kinds(inner)]) | found
+            waiting += _crates(files, folder, inner)
     return found
+
+
+MAX_CRATES = 80
+
+
+def _named(shared: dict[str, Any], dependencies: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is said of each, here and for the whole workspace; paths of the latter start with `/`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, details in dependencies.items():
+        given = details if isinstance(details, dict) else {}
+        whole = table(shared, name) if given.get("workspace") else {}
+        path = {"path": f"/{whole['path']}"} if isinstance(whole.get("path"), str) else {}
+        features = strings(given.get("features")) + strings(whole.get("features"))
+        found[name] = {**whole, **path, **given, "features": features}
+    return found
+
+
+def _kinds(dependencies: dict[str, dict[str, Any]]) -> set[str]:
+    features = [f for name, each in dependencies.items() if name not in _DESCRIBING for f in each["features"]]
+    return {kind for kind in ("postgres", "mysql", "redis") for feature in features if kind in feature}
+
+
+_DESCRIBING = ("utoipa", "serde", "schemars")
+"""Crates that only describe the types of others."""
+
+
+def _crates(files: Files, root: str, dependencies: dict[str, dict[str, Any]]) -> list[str]:
+    top = _workspace(files, root)
+    paths = [path for each in dependencies.values() if isinstance(path := each.get("path"), str)]
+    return [normpath(join(top, path[1:]) if path.startswith("/") else join(root, path)) for path in paths]
 
 
 def _binaries(files: Files, root: str, cargo: dict[str, Any]) -> list[_Binary]:

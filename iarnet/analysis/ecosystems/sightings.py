@@ -14,6 +14,7 @@ HEALTH_PATH = re.compile(
     r"/(?:api/)?(?:v\d/)?(?:_?_?health|healthz|health[-_]?check|health/(?:live|ready)|livez?|ready|readyz|readiness|liveness"
     r"|ping|up)/?"
 )
+_HEALTH_STEMS = ("/health", "/_health", "/__health", "/live", "/ready", "/ping", "/up")
 Protocol = Literal["http", "grpc", "websocket", "tcp", "udp"]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -81,10 +82,21 @@ class Seen:
         self.numbers = other.numbers | self.numbers
         self.pages = self.pages or other.pages
 
+    def copy(self) -> "Seen":
+        """One that can be added to."""
+        found = Seen()
+        found.add(self)
+        return found
+
     def route(self, path: str, file: str, line: int) -> None:
         """A route of the code; only the usual names of health checks are kept."""
         if HEALTH_PATH.fullmatch(path):
             self.health.append(Route(path, file, line))
+
+
+def may_have_health(text: str) -> bool:
+    """Whether it is worth looking for routes: no text without one of these has a path that `Seen.route` keeps."""
+    return any(stem in text for stem in _HEALTH_STEMS)
 
 
 def settings(reads: Iterable[EnvRead], notes: Notes, given: dict[str, str] | None = None) -> tuple[EnvVar, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from iarnet.analysis.base import Files
-from iarnet.analysis.ecosystems.manifests import matches, sources
-from iarnet.analysis.ecosystems.sightings import Listen, Protocol, Seen, resolve
+from iarnet.analysis.ecosystems.manifests import matches, shows, sources
+from iarnet.analysis.ecosystems.sightings import Listen, Protocol, Seen, may_have_health, resolve
 
 CODE_LIMIT = 300_000
 LISTENS, NAMES = 20, 6  # of one file, of one call: each name costs a search of the file
@@ -54,6 +54,11 @@ class Code:
 
 def read_signs(files: Files, root: str, signs: Signs, borders: Iterable[str]) -> Code:
     """Of every source below `root`, without tests and without what belongs to a manifest (`borders`) further down."""
+    code = files.once(f"signs {root} {signs.suffixes}", lambda: _read(files, root, signs, borders))
+    return Code(code.texts, code.seen.copy(), code.waits)
+
+
+def _read(files: Files, root: str, signs: Signs, borders: Iterable[str]) -> Code:
     texts: dict[str, str] = {}
     for path in sources(files, root, signs.suffixes, borders):
         text = files.text(path)
@@ -62,7 +67,7 @@ def read_signs(files: Files, root: str, signs: Signs, borders: Iterable[str]) ->
     seen, waits = Seen(), False
     for path, text in texts.items():
         note(path, text, signs, seen)
-        waits = waits or bool(signs.waits and signs.waits.search(text))
+        waits = waits or bool(signs.waits and shows(signs.waits, text))
     resolve(seen)
     return Code(texts, seen, waits)
 
@@ -73,13 +78,13 @@ def note(path: str, text: str, signs: Signs, seen: Seen) -> None:
         given = found.groupdict()
         seen.read(given["name"], path, _line(text, found.start()), default=given.get("default"))
     constants: dict[str, tuple[int | None, str | None]] = {}
-    for found in islice(signs.listen.finditer(text), LISTENS) if signs.listen else ():
+    for found in islice(matches(signs.listen, text), LISTENS) if signs.listen else ():
         listen = _listen(path, text, found, signs, constants)
         if listen:
             seen.listens.append(listen)
-    for found in matches(signs.route, text) if signs.route else ():
+    for found in matches(signs.route, text) if signs.route and may_have_health(text) else ():
         seen.route(found["path"], path, _line(text, found.start()))
-    seen.pages = seen.pages or bool(signs.pages and signs.pages.search(text))
+    seen.pages = seen.pages or bool(signs.pages and shows(signs.pages, text))
 
 
 def _listen(

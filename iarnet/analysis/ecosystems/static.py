@@ -1,5 +1,7 @@
 """Files that are served as they are, and the sites that Hugo and Jekyll make."""
 
+import re
+
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems.manifests import join, line_of, names
 from iarnet.analysis.ecosystems.notes import Notes
@@ -20,6 +22,10 @@ class Static:
         if start:
             return None
         return _hugo(files, root) or _jekyll(files, root) or _plain(files, root)
+
+
+_UNBUILT = re.compile(r"src=[\"']?\.?/?[\w./-]{1,100}\.(?:tsx?|jsx|vue)\b|src=[\"']/src/")
+"""A page that loads what a bundler has yet to make."""
 
 
 def _hugo(files: Files, root: str) -> Profile | None:
@@ -51,6 +57,8 @@ def _plain(files: Files, root: str) -> Profile | None:
     if folder is None:
         return None
     page = "index.html" if folder == "." else f"{folder}/index.html"
+    if _UNBUILT.search(_text(files, root, page)[:100_000]):
+        return None
     return _profile(files, root, None, static_recipe(folder, Site()), page, "<title")
 
 

@@ -51,7 +51,7 @@ class _Reader:
     sources: ComposeFiles = field(init=False)
 
     def read(self) -> Structure:
-        self.variables = env_file(self.files, ".env", {}) or {}
+        self.variables = self._variables()
         interpolation = Interpolation(self.variables)
         self.sources = ComposeFiles(self.files, interpolation)
         self.project = self.sources.project(self.path)
@@ -78,6 +78,14 @@ class _Reader:
             top = self.sources.loaded[self.path]
             self._warn("unset-variable", f"${{{variable}}} has no value; it counts as empty, as in compose", top)
         return self.structure
+
+    def _variables(self) -> dict[str, str]:
+        """Those of `.env`; where an example of it chooses profiles, nothing runs until somebody copies that."""
+        found = env_file(self.files, ".env", {})
+        names = (".env.example", ".env.sample", ".env.template", ".env.dist") if found is None else ()
+        examples = (env_file(self.files, name, {}) for name in names)
+        copied = next((example for example in examples if example and "COMPOSE_PROFILES" in example), None)
+        return found or copied or {}
 
     def _services(self) -> dict[str, Node]:
         """Without those of profiles that nobody asks for, as `docker compose up` does."""

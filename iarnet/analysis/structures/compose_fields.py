@@ -271,6 +271,8 @@ def _join(folder: str, name: str) -> str | None:
 
 def _short_ports(item: Node) -> list[Port]:
     text = item.text("ports")
+    if text.strip(" :/") == "":  # of variables without a value
+        return []
     found = _SHORT_PORT.fullmatch(text.strip())
     if not found:
         raise item.refuse(f"{text[:60]!r} is not a port", 'write "8080:80"')

@@ -9,14 +9,21 @@ from typing import Any
 import dockerfile
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
+from iarnet.analysis.folders import aside, manifests, own_manifest
 from iarnet.analysis.names import component_name, folder_name, unique, words
 from iarnet.analysis.structures.quantities import seconds
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Warning
 from iarnet.models.component import Build, HealthCheck, Port
 
-DEPTH = 4
+DEPTH, PLAIN_DEPTH = 4, 6
+_PLAIN = ("Dockerfile", "Containerfile", "dockerfile", "containerfile")
 HOLDERS = words("docker .docker deploy deployment deployments container containers ops")
+FLAVOURS = words(
+    "alpine debian ubuntu slim buster bullseye bookworm trixie focal jammy noble default distroless full arm arm64 "
+    "armv7 amd64 rootless cuda gpu"
+)
+"""Names of the same program on another base."""
 NOT_FOR_RUNNING = words("dev development local test tests testing ci debug base build builder lint docs")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?[-+]([^}]*))?\}|([A-Za-z_]\w*))")
 
@@ -43,14 +50,22 @@ class Dockerfile:
 
     def read(self, files: Files) -> Structure | None:
         structure = Structure()
-        for path in dockerfiles(files):
-            if variant(path) or home(path) not in [component.root for component in structure.components]:
-                self._add(structure, files, path)
+        plain = {posixpath.dirname(path) or "." for path in _found(files) if variant(path) == ""}
+        for path in _found(files):
+            folder = home(files, path)
+            name = _label(path, folder)
+            other = folder != (posixpath.dirname(path) or ".") and folder in plain and not variant(path)
+            if not other and (name or folder not in [component.root for component in structure.components]):
+                self._add(structure, files, path, folder, name)
         return structure if structure.components or structure.warnings else None
 
-    def _add(self, structure: Structure, files: Files, path: str) -> None:
-        folder = home(path)
-        name = variant(path) or (folder_name(folder) if folder != "." else "")
+    def _add(self, structure: Structure, files: Files, path: str, folder: str, label: str) -> None:
+        if missing := _unset(files, path):
+            message = f"{path} builds nothing until somebody gives {missing}; it is passed over"
+            structure.warnings.append(Warning(code="dockerfile-of-many", message=message, file=path))
+            return
+        name = unique(label, [c.name for c in structure.components]) if label else ""
+        name = name or (folder_name(folder) if folder != "." else "")
         try:
             facts, clues = read_facts(files, path)
         except InvalidComponent as error:
@@ -58,18 +73,30 @@ class Dockerfile:
                 raise
             structure.warnings.append(Warning(code="broken-dockerfile", message=error.message, file=path))
             return
-        if name:
-            name = unique(name, [c.name for c in structure.components])
         facts["build"] = Build(context=context_of(files, path), dockerfile=path)
         structure.components.append(Declared(name, folder, facts, [*clues, Clue("build", path, path, 1)]))
 
 
 def dockerfiles(files: Files) -> list[str]:
-    """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development."""
+    """Those that say how something runs: plain ones, else variants (`Dockerfile.api`); none for development, and none
+    that is for many builds."""
+    return [path for path in _found(files) if not _unset(files, path)]
+
+
+def _found(files: Files) -> list[str]:
+    return files.once("dockerfiles", lambda: [path for path in _all(files) if not _is_aside(files, path)])
+
+
+def _is_aside(files: Files, path: str) -> bool:
+    """Packing a program that lies elsewhere, in a folder for other purposes."""
+    folder = posixpath.dirname(path) or "."
+    return aside(folder) and home(files, path) != folder and posixpath.basename(folder).lower() not in HOLDERS
+
+
+def _all(files: Files) -> list[str]:
     by_folder: dict[str, list[str]] = {}
-    for path in files.paths(depth=DEPTH):
-        if "ockerfile" not in path and "ontainerfile" not in path:
-            continue
+    shallow = [path for path in files.paths(depth=DEPTH) if "ockerfile" in path or "ontainerfile" in path]
+    for path in sorted({*shallow, *files.named(_PLAIN, depth=PLAIN_DEPTH)}):
         if variant(path) is not None and not _packs(path):
             by_folder.setdefault(posixpath.dirname(path), []).append(path)
     return [path for paths in by_folder.values() for path in _chosen(paths)]
@@ -82,28 +109,47 @@ def _packs(path: str) -> bool:
 
 
 def variant(path: str) -> str | None:
-    """`` for a plain Dockerfile, `api` for `Dockerfile.api` or `api.Dockerfile`, None for another file."""
+    """`` for a plain Dockerfile or one of several on other bases, `api` for `Dockerfile.api` or `api.Dockerfile`,
+    None for another file."""
     name = posixpath.basename(path)
-    if name in ("Dockerfile", "Containerfile", "dockerfile", "containerfile"):
+    if name in _PLAIN:
         return ""
     found = re.fullmatch(r"Dockerfile[.-]([\w.-]+)|([\w-]+)\.[Dd]ockerfile", name)
     if not found or name.endswith((".dockerignore", ".md", ".j2", ".tmpl", ".template", ".bak")):
         return None
-    return component_name(found[1] or found[2])
+    label = component_name(found[1] or found[2])
+    return "" if label in FLAVOURS else label
 
 
-def home(path: str) -> str:
-    """The folder that a Dockerfile is about: the one above where it lies in `docker/` or the like."""
+def home(files: Files, path: str) -> str:
+    """The folder that a Dockerfile is about: its own; the one above where it lies in `docker/` or the like; or that
+    of a program which it copies from, where there is none beside it."""
     folder = posixpath.dirname(path) or "."
+    if own_manifest(files, folder):
+        return folder
     if posixpath.basename(folder).lower() in HOLDERS:
         return posixpath.dirname(folder) or "."
-    return folder
+    context = _context(files, path, [folder, *_above(folder)])
+    packs = context != folder and own_manifest(files, context) and not manifests(files, folder, 4)
+    return context if packs else folder
+
+
+def _label(path: str, folder: str) -> str:
+    """What a Dockerfile is called beside others about the same folder; nothing for the plain one."""
+    own = posixpath.dirname(path) or "."
+    plain = own == folder or (posixpath.basename(own).lower() in HOLDERS and posixpath.dirname(own) in (folder, ""))
+    named = "" if plain else component_name(posixpath.basename(own))
+    return variant(path) or ("" if named in FLAVOURS else named)
 
 
 def context_of(files: Files, path: str) -> str:
-    """Its own folder, unless what it copies lies only relative to the home folder or the root of the tree."""
+    """The folder relative to which most of what it copies lies: its home, its own one, or the nearest above."""
+    folder = posixpath.dirname(path) or "."
+    return _context(files, path, list(dict.fromkeys([home(files, path), folder, *_above(folder)])))
+
+
+def _context(files: Files, path: str, folders: list[str]) -> str:
     copied = [source for source in _copied(files, path) if not _VARIABLE.search(source)]
-    folders = list(dict.fromkeys([home(path), posixpath.dirname(path) or ".", "."]))
     present = {folder: sum(_present(files, folder, source) for source in copied) for folder in folders}
     return max(folders, key=lambda folder: (present[folder], -folders.index(folder)))
 
@@ -126,6 +172,29 @@ def read_facts(files: Files, path: str, target: str | None = None) -> tuple[dict
     if inherited and "ports" not in stage.facts:
         _note(stage, "ports", (Port(port=inherited),), path, stage.line, shown=stage.base)
     return dict(stage.facts), list(stage.clues)
+
+
+def _unset(files: Files, path: str) -> str:
+    """An argument without a default on which depends what is copied, or from which image: it is for many builds."""
+    try:
+        commands = _commands(files, path)
+    except InvalidComponent:
+        return ""
+    given: dict[str, bool] = {}
+    for command in commands:
+        verb, value = command.cmd.upper(), command.value
+        if verb == "ARG":
+            given |= {name: bool(text) or given.get(name, False) for name, text in _arguments(command).items()}
+        used = value[:1] if verb == "FROM" else value[:-1] if verb in ("COPY", "ADD") else ()
+        for found in (found for text in used for found in _VARIABLE.finditer(text)):
+            name = found[1] or found[3]
+            if given.get(name) is False and not found[2] and not _GIVEN.match(name):
+                return name
+    return ""
+
+
+_GIVEN = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)$")
+"""What BuildKit sets (https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope)."""
 
 
 def base_image(files: Files, path: str, target: str | None = None) -> tuple[str, dict[str, str]]:
@@ -176,11 +245,16 @@ def _is_port(stage: _Stage, name: str) -> bool:
 
 
 def _chosen(paths: list[str]) -> list[str]:
-    plain = [path for path in paths if variant(path) == ""]
+    plain = sorted((path for path in paths if variant(path) == ""), key=_plainness)
     production = [path for path in paths if variant(path) in ("prod", "production")]
     if plain or production:
         return (plain or production)[:1]
     return [path for path in paths if NOT_FOR_RUNNING.isdisjoint((variant(path) or "").split("-"))]
+
+
+def _plainness(path: str) -> tuple[bool, bool, str]:
+    name = posixpath.basename(path)
+    return name not in _PLAIN, "default" not in name, name
 
 
 def _commands(files: Files, path: str) -> tuple[Any, ...]:
@@ -188,29 +262,52 @@ def _commands(files: Files, path: str) -> tuple[Any, ...]:
     if text is None:
         raise InvalidComponent(f"{path} can't be read as text", where=path)
     try:
-        parsed = dockerfile.parse_string(text)
+        return files.once(f"dockerfile {path}", lambda: _parsed(text))
     except ValueError as error:
         raise InvalidComponent(f"{path} does not parse: {error}", where=f"{path}:1") from error
-    return tuple(command for command in parsed if command.cmd)
+
+
+def _parsed(text: str) -> tuple[Any, ...]:
+    return tuple(command for command in dockerfile.parse_string(text) if command.cmd)
 
 
 def _copied(files: Files, path: str) -> list[str]:
+    """Paths of its context; where it copies all of it, also the folders of that in which it works."""
     try:
         commands = _commands(files, path)
     except InvalidComponent:
         return []
-    copies = [c for c in commands if c.cmd.upper() in ("COPY", "ADD") and not any("--from" in f for f in c.flags)]
-    return [source for copy in copies for source in copy.value[:-1] if "://" not in source and "<<" not in source]
+    found: list[str] = []
+    folder, whole = "/", ""
+    for command in commands:
+        verb, value = command.cmd.upper(), command.value
+        if verb == "FROM":
+            folder, whole = "/", ""
+        elif verb == "WORKDIR" and value:
+            folder = posixpath.normpath(posixpath.join(folder, value[0].strip("\"'")))
+            if whole and folder.startswith(f"{whole.rstrip('/')}/"):
+                found.append(posixpath.relpath(folder, whole))
+        elif verb in ("COPY", "ADD") and not any("--from" in flag for flag in command.flags):
+            sources = [source for source in value[:-1] if "://" not in source and "<<" not in source]
+            found += sources
+            if {".", "./"} & set(sources):
+                whole = posixpath.normpath(posixpath.join(folder, value[-1]))
+    return found
+
+
+def _above(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:count]) or "." for count in range(len(parts) - 1, -1, -1)]
 
 
 def _present(files: Files, folder: str, source: str) -> bool:
     path = posixpath.normpath(posixpath.join(folder, source.lstrip("/") or "."))
-    stem = path.split("*")[0].split("?")[0].split("[")[0]
+    stem = re.split(r"[*?[]", path)[0]
     if stem in (".", folder):
         return True
-    return any(
-        found == stem or found.startswith(stem if stem != path else stem + "/") for found in files.paths(folder)
-    )
+    if stem == path:
+        return files.exists(path) or bool(files.paths(path))
+    return any(found.startswith(stem) for found in files.paths(posixpath.dirname(stem) or "."))
 
 
 def _stages(commands: tuple[Any, ...], path: str) -> Iterator[_Stage]:

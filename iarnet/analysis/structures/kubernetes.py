@@ -9,8 +9,8 @@ import posixpath
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Clue, Declared, Files, Structure
+from iarnet.analysis.folders import manifests as program_files
 from iarnet.analysis.names import component_name, unique, words
-from iarnet.analysis.roots import manifests as program_files
 from iarnet.analysis.structures.charts import charts
 from iarnet.analysis.structures.dockerfile import dockerfiles, home
 from iarnet.analysis.structures.kubernetes_fields import container_facts
@@ -80,7 +80,7 @@ def _declared(manifest: Manifest, all_of: Manifests, warnings: list[Warning]) ->
 
 def _folders(files: Files) -> dict[str, str]:
     """Folders with a Dockerfile, or else with a program, by the names that images of theirs may have."""
-    found = {home(path) for path in dockerfiles(files)}
+    found = {home(files, path) for path in dockerfiles(files)}
     found = found or {posixpath.dirname(path) or "." for path in program_files(files, ".", DEPTH)}
     return {component_name(posixpath.basename(folder)) if folder != "." else "": folder for folder in sorted(found)}
 

@@ -65,6 +65,19 @@ def test_servers(body: str, imports: tuple[str, ...], framework: str | None, ope
     assert clue(profile, "start_command")[1] == "main.go"
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        'flag.Int("port", 8081, "where to listen")',
+        'cmd.Flags().IntP("port", "p", 8081, "where to listen")',
+        'cmd.PersistentFlags().StringVar(&addr, "listen-addr", ":8081", "where to listen")',
+        'viper.SetDefault("server.port", 8081)',
+    ],
+)
+def test_the_default_of_a_flag_is_the_port(flag: str) -> None:
+    assert port(found(G, module(f"{flag}\nhttp.ListenAndServe(addr, nil)", "net/http"))) == 8081
+
+
 def test_an_address_is_given_as_one() -> None:
     assert given(found(G, module('http.ListenAndServe(os.Getenv("LISTEN_ADDR"), nil)', "os"))) == {
         "LISTEN_ADDR": ":8080"

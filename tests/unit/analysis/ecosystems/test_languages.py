@@ -39,6 +39,15 @@ PROJECTS = {
         {"Cargo.toml": CARGO + 'rocket = "0.5"\n', "src/main.rs": "#[launch]\nfn rocket() -> _ {}\n"},
         ("rust", "rocket", "api", "./shop", 8000),
     ),
+    "rust-with-settings-in-a-file": Project(
+        {
+            "Cargo.toml": '[package]\nname = "shop"\n[dependencies]\nactix-web = "4"\nconfig = "0.15"\n',
+            "src/main.rs": "fn main() { HttpServer::new(app).listen(listener) }\n",
+            "configuration/base.yaml": "application:\n  host: 0.0.0.0\n  port: 8003\ndatabase:\n  port: 5432\n",
+        },
+        ("rust", "actix", "api", "./shop", 8003),
+        "rust:1",
+    ),
     "rust-of-several-binaries": Project(
         {
             "Cargo.toml": '[package]\nname = "shop"\ndefault-run = "two"\n',

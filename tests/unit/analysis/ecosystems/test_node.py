@@ -87,7 +87,7 @@ def test_frameworks_with_a_server(
         ("@docusaurus/core", {}, "build"),
         ("@11ty/eleventy", {}, "_site"),
         ("astro", {}, "dist"),
-        ("next", {"next.config.js": "module.exports = { output: 'export' }"}, "out"),
+        ("next", {"app/page.jsx": "", "next.config.js": "module.exports = { output: 'export' }"}, "out"),
         ("@sveltejs/kit", {"svelte.config.js": "import a from '@sveltejs/adapter-static'"}, "build"),
         (
             "@angular/core",

@@ -104,6 +104,17 @@ def test_what_runs(files: dict[str, str], framework: str | None, kind: str, star
     assert port(profile) == opened
 
 
+def test_an_application_whose_factory_is_told_something() -> None:
+    files = {
+        "requirements.txt": "-r requirements/web.txt\n",
+        "requirements/web.txt": "flask\n",
+        "shop.py": "from app import create_app\napp = create_app('production')\n",
+        "app/__init__.py": "from flask import Flask\ndef create_app(name):\n    app = Flask(name)\n    return app\n",
+    }
+    profile = found(P, files)
+    assert (profile.framework, profile.start_command) == ("flask", "gunicorn --bind 0.0.0.0:8000 shop:app")
+
+
 def django(settings: str = "", **more: str) -> dict[str, str]:
     return {
         "requirements.txt": "Django>=5\n",

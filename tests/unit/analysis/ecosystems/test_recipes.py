@@ -15,7 +15,10 @@ PROGRAMS = {
         "package.json": package(scripts={"start": "node a.js"}, dependencies={"express": "4"}),
         "a.js": "app.listen(1234)",
     },
-    "vite": {"package.json": package(scripts={"build": "vite build"}, devDependencies={"vite": "5"})},
+    "vite": {
+        "package.json": package(scripts={"build": "vite build"}, devDependencies={"vite": "5"}),
+        "index.html": "",
+    },
     "go": {"go.mod": "module example.org/a\n", "main.go": "package main\n\nfunc main() {\n}\n"},
     "maven": {"pom.xml": "<project/>", "src/main/java/A.java": "class A { public static void main(String[] a) {} }"},
     "gradle": {"build.gradle": "", "src/main/java/A.java": "class A { public static void main(String[] a) {} }"},

@@ -21,7 +21,7 @@ def found(files: dict[str, str]) -> Analysis:
 
 
 def test_a_proxy_of_developers_by_name_or_by_port() -> None:
-    named = {"frontend/package.json": PAGE % ', "proxy": "http://backend:4321"'}
+    named = {**VITE, "frontend/package.json": PAGE % ', "proxy": "http://backend:4321"'}
     assert edges(named) == {("frontend", "backend")}
     config = {**VITE, "frontend/vite.config.js": "server: {proxy: {'/api': 'http://localhost:4321'}}"}
     assert edges(config) == {("frontend", "backend")}

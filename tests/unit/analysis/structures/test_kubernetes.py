@@ -242,6 +242,17 @@ def test_the_values_of_a_chart_are_read_and_its_templates_are_not() -> None:
     assert evidence(analysis, "orders.ports").file == "chart/values.yaml"
 
 
+def test_the_port_of_a_service_is_not_that_of_its_container() -> None:
+    pod = "spec:\n  containers:\n    - name: {{ .Chart.Name }}\n      ports:\n        - containerPort: 7100\n"
+    chart = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: orders-chart\n",
+        "chart/values.yaml": "image: {repository: acme/api}\nservice: {port: 80}\n",
+    }
+    assert found({**API, **chart}).components[0].ports[0].port == 80
+    [orders] = found({**API, **chart, "chart/templates/deployment.yaml": pod}).components
+    assert (orders.name, orders.ports[0].port) == ("orders", 7100)
+
+
 def test_a_chart_for_what_manifests_run_already_adds_nothing() -> None:
     chart = {"c/Chart.yaml": "name: shop\n", "c/values.yaml": "api: {image: {repository: acme/api}}\n"}
     analysis = found({**API, "k8s.yaml": DEPLOYMENT, **chart})
