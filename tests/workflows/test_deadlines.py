@@ -39,6 +39,7 @@ STREAMS = {"asyncio.open_connection", "asyncio.open_unix_connection", "grpc.aio.
 """What has none of its own."""
 
 BOUNDED = {
+    ("iarnet/analysers/external.py", "_call"): "the call has `analysis.timeout_s`",
     ("iarnet/gateway/remote.py", "_lead"): "a socket of our own process, which is there",
     ("iarnet/providers/docker/channel.py", "_connected"): "`run` gives it `_OPEN_S`",
     ("iarnet/providers/docker/ports.py", "_answers"): "a block of `_CONNECT_S` is around it",
