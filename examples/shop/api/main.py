@@ -15,7 +15,9 @@ from pydantic import BaseModel
 
 import database
 
-cache = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=20, decode_responses=True)
+# A connection that has been idle may have been closed meanwhile, as Redis was replaced: then once more, on a new one.
+CONNECTIONS = {"socket_timeout": 20, "retry_on_error": [redis.ConnectionError]}
+cache = redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True, **CONNECTIONS)
 
 
 @asynccontextmanager
