@@ -24,7 +24,8 @@ class Opened:
         self._spec = spec
         self._said = [port.port for port in spec.ports if port.protocol == "tcp"]
         self._port = check.port or next(iter(self._said), None)
-        self._doubted = check.type in _CHECKED and spec.kind in _SERVERS and self._port is not None
+        # Only the first port is what `COMPONENT.port` says; a check may ask another one.
+        self._doubted = check.type in _CHECKED and spec.kind in _SERVERS and self._said[:1] == [self._port]
         self._due = time.monotonic() + _FIRST_S
         self._found: tuple[Listener, ...] | None = None
         self._other: int | None = None
@@ -54,9 +55,12 @@ class Opened:
 
     async def _elsewhere(self) -> int | None:
         try:
-            self._found = await self._provider.listening(self._spec.name)
+            return await self._other_port()
         except NotFound:
             return None
+
+    async def _other_port(self) -> int | None:
+        self._found = await self._provider.listening(self._spec.name)
         open_ports = {each.port for each in self._found or () if not each.loopback}
         others = open_ports.difference(self._said)
         if any(each.port == self._port for each in self._found or ()) or len(others) != 1:

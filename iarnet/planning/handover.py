@@ -47,18 +47,18 @@ class Handover:
 
     def at_last(self) -> tuple[ServedPort, ...]:
         """All that comes as it is to be; and what leaves, without the host ports that others have by then."""
-        return (*self._after.values(), *self._without(self._leaving, {*self._taken, *self._comes}))
+        return (*self._after.values(), *self.without(self._leaving, {*self._taken, *self._comes}))
 
     def passed(self) -> tuple[ServedPort, ...]:
         """The same, but for the host ports of instances that are still there."""
-        return tuple(self._without(self.at_last(), {*self._goes}))
+        return self.without(self.at_last(), {*self._goes})
 
     def yielded(self, to: str) -> set[Place]:
         """What the gateway leaves to the instance that this operation deploys."""
         return {place for place, id in self._comes.items() if id == to and place in self._held}
 
     def without(self, served: Iterable[ServedPort], places: set[Place]) -> tuple[ServedPort, ...]:
-        return tuple(self._without(served, places))
+        return tuple(_at(port, None) if _place(port) in places else port for port in served)
 
     def freed_by(self) -> dict[str, Place]:
         """The removals that the gateway waits for, and what for."""
@@ -78,9 +78,6 @@ class Handover:
         to = self._comes.get(place) or self._taken.get(place)
         from_ = self._goes.get(place) or self._held.get(place)
         return bool(to and from_ and to != from_)
-
-    def _without(self, served: Iterable[ServedPort], places: set[Place]) -> Iterable[ServedPort]:
-        return (_at(port, None) if _place(port) in places else port for port in served)
 
 
 def in_turn(operations: Sequence[Operation], of: Callable[[Operation], bool]) -> list[Operation]:

@@ -93,6 +93,19 @@ async def test_what_is_not_certain_is_only_said(world: MemoryWorld, listening: l
 
 
 @pytest.mark.usefixtures("hasty")
+async def test_a_check_of_another_port_than_the_first_corrects_nothing(world: MemoryWorld) -> None:
+    spec = spec_of(
+        world,
+        health=HealthCheck(type="tcp", port=9090, start_period_s=0.3),
+        ports=(PortBinding(port=8080), PortBinding(port=9090)),
+    )
+    started = await world.provider.deploy(spec)
+    world.provider.listen(spec.name, Listener(port=8080), Listener(port=9091))
+    with pytest.raises(NotReady):
+        await wait_until(world.provider, spec, "healthy", started)
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_what_only_itself_gets_to_is_no_server(world: MemoryWorld) -> None:
     spec = spec_of(world, health=HealthCheck(type="tcp", start_period_s=0.3))
     started = await world.provider.deploy(spec)
