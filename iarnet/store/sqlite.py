@@ -1,6 +1,8 @@
 """SQLite: one file, one host, any number of processes on it."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -24,9 +26,10 @@ class Sqlite:
     def __init__(self, url: URL, busy_timeout_s: float = 5.0) -> None:
         """`busy_timeout_s`: how long a writer waits for one in another process."""
         self._url = url
+        self._busy_timeout_s = busy_timeout_s
         options = {"timeout": busy_timeout_s, "isolation_level": None, "check_same_thread": False}
         self._engine = create_engine(url, connect_args=options, pool_size=READERS + 1, max_overflow=0)
-        event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "connect", self._prepare)
         event.listen(self._engine, "begin", _begin)
         self._writing = self._engine.execution_options(immediate=True)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
@@ -59,10 +62,22 @@ class Sqlite:
             await asyncio.to_thread(threads.shutdown)
         self._engine.dispose()
 
+    def _prepare(self, connection: Any, _record: object) -> None:
+        _switch_to_wal(connection, time.monotonic() + self._busy_timeout_s)
+        for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
 
-def _prepare(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+
+def _switch_to_wal(connection: Any, deadline: float) -> None:
+    """A new file is switched once. SQLite waits for other processes in every statement but this one."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """Opening, migrating, and refusing what can't be opened."""
 
 import asyncio
+import sqlite3
 import stat
 import sys
 from pathlib import Path
@@ -50,6 +51,17 @@ async def test_processes_that_open_an_empty_database_at_once_all_succeed(url: st
     for process in processes:
         out, err = await process.communicate()
         assert out == b"[]\n", err.decode()
+
+
+async def test_a_new_file_that_another_process_is_just_writing_is_waited_for(tmp_path: Path, clock: Watch) -> None:
+    url = f"sqlite:///{tmp_path}/iarnet.db"
+    other = sqlite3.connect(tmp_path / "iarnet.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    opening = asyncio.ensure_future(open_store(url, clock))
+    await asyncio.sleep(0.2)
+    other.execute("ROLLBACK")
+    await (await opening).aclose()
+    other.close()
 
 
 async def test_the_migrations_make_what_the_tables_say(url: str, clock: Watch) -> None:
