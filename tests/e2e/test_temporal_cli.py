@@ -35,9 +35,9 @@ components:
 """
 
 
-def start(running: NodeProcess, kind: str, workflow_id: str, *words: str) -> Done:
+def start(running: NodeProcess, kind: str, workflow_id: str, *words: str, verb: str = "start") -> Done:
     return running.temporal(
-        "workflow", "start", "--type", kind, "--task-queue", "iarnet", "--workflow-id", workflow_id, *words
+        "workflow", verb, "--type", kind, "--task-queue", "iarnet", "--workflow-id", workflow_id, *words
     )
 
 
@@ -56,26 +56,22 @@ def status(running: NodeProcess, workflow_id: str) -> str:
     return str(found).removeprefix("WORKFLOW_EXECUTION_STATUS_")
 
 
-def ended(running: NodeProcess, workflow_id: str) -> dict[str, Any]:
-    """What `describe` says once it has ended."""
-    until(lambda: status(running, workflow_id) != "RUNNING", f"{workflow_id} ends")
-    return describe(running, workflow_id)
+def ended(running: NodeProcess, kind: str, workflow_id: str, *words: str) -> dict[str, Any]:
+    """What is said of a run once it has ended, which is waited for."""
+    return dict(start(running, kind, workflow_id, *words, "-o", "json", verb="execute").json)
 
 
 def run(running: NodeProcess, kind: str, workflow_id: str, value: Any) -> Any:
     """The result of a run that ends well."""
-    begun = start(running, kind, workflow_id, *given(value))
-    assert begun.code == 0, begun.err
-    found = ended(running, workflow_id)
-    ending = found["closeEvent"]
-    assert ending["eventType"] == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED", json.dumps(ending)
+    found = ended(running, kind, workflow_id, *given(value))
+    assert found["status"] == "COMPLETED", json.dumps(found["closeEvent"])
     return found["result"]
 
 
-def failure(running: NodeProcess, workflow_id: str) -> tuple[str, str]:
-    """Type and message of the failure that a run has ended with."""
-    found = ended(running, workflow_id)
-    assert found["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_FAILED", found
+def failure(running: NodeProcess, kind: str, workflow_id: str, *words: str) -> tuple[str, str]:
+    """Type and message of the failure that a run ends with."""
+    found = ended(running, kind, workflow_id, *words)
+    assert found["status"] == "FAILED", found
     what = found["closeEvent"]["workflowExecutionFailedEventAttributes"]["failure"]
     return what["applicationFailureInfo"]["type"], what["message"]
 
@@ -187,9 +183,10 @@ def test_a_cancel_that_comes_at_any_moment_is_heard(
     for attempt in range(6):
         start(running, "DeployApp", "change.sudden", *given({"app": "sudden", "git": source}))
         asked = running.temporal("workflow", "cancel", "--workflow-id", "change.sudden")
-        found = ended(running, "change.sudden")["workflowExecutionInfo"]["status"]
+        running.temporal("workflow", "result", "--workflow-id", "change.sudden")
+        found = status(running, "change.sudden")
         if asked.code == 0 and _was_told_in_time(running, "change.sudden"):
-            assert found == "WORKFLOW_EXECUTION_STATUS_CANCELED", f"attempt {attempt}"
+            assert found == "CANCELED", f"attempt {attempt}"
             assert running.instances("sudden") == {}
         running.cli("delete", "sudden", "--yes", "--delete-data")
         assert left(docker_url, "sudden") == []
@@ -216,12 +213,11 @@ def test_watches_run_already_and_are_watched(running: NodeProcess, repositories:
     for workflow_id, kind in (("watch.watched", "HealthWatch"), ("provider.local-docker", "ProviderWatch")):
         info = describe(running, workflow_id)["workflowExecutionInfo"]
         assert (info["type"]["name"], info["status"]) == (kind, "WORKFLOW_EXECUTION_STATUS_RUNNING")
-    start(running, "HealthWatch", "watch.other", *given({"app": "watched"}))
-    assert failure(running, "watch.other")[0] == "WrongWorkflowId"
-    start(running, "ProviderWatch", "provider.x", *given({"provider_id": "local-docker", "home": running.name}))
-    assert failure(running, "provider.x")[0] == "WrongWorkflowId"
-    start(running, "ProviderWatch", "provider.nowhere", *given({"provider_id": "nowhere", "home": running.name}))
-    kind, message = failure(running, "provider.nowhere")
+    assert failure(running, "HealthWatch", "watch.other", *given({"app": "watched"}))[0] == "WrongWorkflowId"
+    of_another = given({"provider_id": "local-docker", "home": running.name})
+    assert failure(running, "ProviderWatch", "provider.x", *of_another)[0] == "WrongWorkflowId"
+    unknown = given({"provider_id": "nowhere", "home": running.name})
+    kind, message = failure(running, "ProviderWatch", "provider.nowhere", *unknown)
     assert kind == "NotFound", "a watch that can't hear anything does not look like one that does"
     assert "does not watch nowhere" in message
 
@@ -246,8 +242,7 @@ REQUESTS = {
 def test_a_wrong_id_fails_at_once_with_the_right_command(running: NodeProcess, kind: str) -> None:
     right, value = REQUESTS[kind]
     wrong = f"mine-{kind}"
-    start(running, kind, wrong, *given(value))
-    what, message = failure(running, wrong)
+    what, message = failure(running, kind, wrong, *given(value))
     assert what == "WrongWorkflowId"
     assert f"temporal workflow start --type {kind} --task-queue iarnet --workflow-id {right} --input" in message
     assert len(events(running, wrong)) <= 5, "in its first task"
@@ -256,8 +251,7 @@ def test_a_wrong_id_fails_at_once_with_the_right_command(running: NodeProcess, k
 @pytest.mark.parametrize("kind", [kind for kind in REQUESTS if "Watch" not in kind])
 def test_no_app_fails_at_once_and_is_typed(running: NodeProcess, kind: str) -> None:
     workflow_id, value = REQUESTS[kind]
-    start(running, kind, workflow_id, *given(value))
-    what, message = failure(running, workflow_id)
+    what, message = failure(running, kind, workflow_id, *given(value))
     assert what == "NotFound"
     assert "wrong" in message
 
@@ -286,8 +280,7 @@ def test_wrong_input_fails_at_once(running: NodeProcess, kind: str, case: str) -
         words, expected = given({"app": "bad", "lost": 3}), "lost"
     if kind == "ImportApp" and case == "wrong-type":
         words, expected = given({"app": "bad", "git": 3}), "git"
-    assert start(running, kind, workflow_id, *words).code == 0
-    what, message = failure(running, workflow_id)
+    what, message = failure(running, kind, workflow_id, *words)
     assert what == "InvalidInput"
     assert expected in message
     assert "--input" in message, "it says what is right"
@@ -305,8 +298,7 @@ def test_a_payload_too_large_is_refused_at_once(running: NodeProcess, repositori
     assert "size exceeds limit" in refused.err
     # Small enough to be started, too large to be handed on.
     source = git(repositories / "large")
-    assert start(running, "DeployApp", "change.large", *_sized(tmp_path, 2_050_000, git=source)).code == 0
-    what, message = failure(running, "change.large")
+    what, message = failure(running, "DeployApp", "change.large", *_sized(tmp_path, 2_050_000, git=source))
     assert what == "PayloadTooLarge"
     assert "2,000,000" in message
     deployment = running.api("GET", "/api/v1/apps/large/deployments").json()["deployments"][0]
