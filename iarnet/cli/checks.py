@@ -37,6 +37,7 @@ def run_checks(machine: Machine) -> Iterator[Check]:
     yield _python(machine)
     yield _git(machine)
     yield _temporal(machine)
+    yield from _analyser(machine)
     yield from engine_checks(machine)
     yield from port_checks(machine)
     yield _disk(machine)
@@ -103,6 +104,14 @@ def _temporal(machine: Machine) -> Check:
     if not said:
         return Check(name="temporal", state="fail", says=f"{program} does not run", fix="install it again")
     return Check(name="temporal", state="ok", says=f"{said.splitlines()[0]} at {program}")
+
+
+def _analyser(machine: Machine) -> Iterator[Check]:
+    """Only where one was set. Without it the built-in one is asked, so nothing fails."""
+    if address := machine.settings.analysis.address:
+        fix = "start it, or correct `analysis.address`; until then the built-in analysis stands in"
+        check = _connects("analyser", parse_address(address), fix)
+        yield check if check.state == "ok" else check.model_copy(update={"state": "warn"})
 
 
 def _disk(machine: Machine) -> Check:

@@ -92,6 +92,15 @@ def test_in_a_cluster_the_missing_provider_is_a_warning(look, tmp_path, monkeypa
     assert look(environ=pod, docker__host="unix:///no/docker.sock")["docker"].state == "fail"
 
 
+def test_an_analyser_that_does_not_answer_is_a_warning(look):
+    assert "analyser" not in look()
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        assert look(analysis__address=address)["analyser"].state == "ok"
+    found = look(analysis__address=address)["analyser"]
+    assert (found.state, "built-in analysis stands in" in found.fix) == ("warn", True)
+
+
 def test_a_port_that_is_taken(look):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
