@@ -13,7 +13,7 @@ from envoy.extensions.health_check.event_sinks.file.v3.file_pb2 import HealthChe
 from iarnet.gateway.packing import extension
 from iarnet.models.component import HealthCheck
 
-BACK_WITHIN_S = 1.0
+BACK_WITHIN_S = 0.25
 """For an endpoint that did not answer and does so again."""
 
 _JITTER_PERCENT = 10
