@@ -1,8 +1,8 @@
 """Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 
 from temporalio import activity
 
@@ -12,6 +12,7 @@ from iarnet import faults
 from iarnet.errors import IarnetError, StaleEpoch
 from iarnet.gateway.base import Gateways
 from iarnet.models.instance import Instance, InstanceSpec, LogQuery
+from iarnet.models.provider import EventKind
 from iarnet.models.traffic import Service
 from iarnet.models.work import Effect
 from iarnet.providers.base import ImageSource, Provider, Providers
@@ -25,13 +26,23 @@ _HOLD_S = 3.0
 _CLOSED_S = 5.0
 _LOOK_S = 0.02
 
+# What one causes by deploying or removing an instance, and records oneself.
+_BEGIN = frozenset[EventKind]({"started"})
+_END = frozenset[EventKind]({"died", "oom", "removed"})
+
+Handling = Callable[[str, str, Collection[EventKind]], AbstractAsyncContextManager[None]]
+"""(provider, instance, kinds of events): what happens meanwhile is told afterwards, but for these if it ends well."""
+
 
 class Deploying:
-    def __init__(self, store: Store, providers: Providers, images: ImageSource, gateways: Gateways) -> None:
+    def __init__(
+        self, store: Store, providers: Providers, images: ImageSource, gateways: Gateways, handling: Handling
+    ) -> None:
         self._store = store
         self._providers = providers
         self._images = images
         self._gateways = gateways
+        self._handling = handling
 
     @activity.defn
     async def serve_app(self, effect: Effect) -> None:
@@ -56,14 +67,13 @@ class Deploying:
         assert spec is not None, "a deploy operation carries its spec"
         provider = self._providers.get(effect.operation.provider_id)
         async with heartbeating():
-            await self._store.instances.intend(spec, provider.info.id)
+            await self._store.instances.intend(spec, provider.info.id, lease=spec.name)
             faults.reached("instance.intended")
             try:
                 await provider.ensure_image(spec.image, self._images)
-                await self._store.ledger.activate(spec.name)
-                faults.reached("lease.activated")
-                instance = await provider.deploy(spec)
-                await self._store.instances.record(instance)
+                async with self._handling(provider.info.id, spec.name, _BEGIN):
+                    instance = await provider.deploy(spec)
+                    await self._store.instances.record(instance)
                 faults.reached("instance.recorded")
                 return await self._settled(effect, provider, spec, instance)
             except IarnetError as error:
@@ -100,12 +110,12 @@ class Deploying:
             patience_s = _HOLD_S if operation.hold else _DRAIN_S
             await gateway.drain(operation.instance, patience_s, hold=operation.hold)
             faults.reached("instance.drained")
-            await provider.remove(operation.instance, effect.epoch)
-            faults.reached("container.removed")
-            await self._store.instances.forget(operation.instance, operation.provider_id)
-            faults.reached("instance.forgotten")
-            if not operation.hold:  # else its room is kept for the way back, until the change has ended
-                await self._store.ledger.release([operation.instance])
+            async with self._handling(provider.info.id, operation.instance, _END):
+                await provider.remove(operation.instance, effect.epoch)
+                faults.reached("container.removed")
+                # Held, its room is kept for the way back, until the change has ended.
+                lease = "" if operation.hold else operation.instance
+                await self._store.instances.forget(operation.instance, operation.provider_id, lease=lease)
 
     @activity.defn
     async def release_provider(self, effect: Effect) -> None:

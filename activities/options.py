@@ -66,8 +66,6 @@ def undoing(options: Options) -> Options:
 _CRASHES = 30
 
 LOOK = _options(10, 8, heartbeat=False)
-# With a deadline instead of a number of attempts, too: a change whose end nobody has written down would run for ever.
-RECORD: Options = {**_options(10, 0, heartbeat=False), "schedule_to_close_timeout": timedelta(hours=1)}
 SOURCE = _options(600, _CRASHES)
 ANALYZE = _options(120, _CRASHES)
 PREPARE = _options(60, _CRASHES)
@@ -88,6 +86,7 @@ class LocalOptions(TypedDict, total=False):
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
     retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
 
 
 # A change that was accepted begins, also when the store is away for some minutes.
@@ -97,7 +96,19 @@ LOCAL: LocalOptions = {
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5), maximum_attempts=0
     ),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
+# With a deadline instead of a number of attempts, too: a change whose end nobody has written down would run for ever.
+END: LocalOptions = {**LOCAL, "schedule_to_close_timeout": timedelta(hours=1)}
+# What does not go quickly and well is left to an activity, which can be told to stop and is tried again.
+AT_HAND: LocalOptions = {
+    **LOCAL,
+    "start_to_close_timeout": timedelta(seconds=5),
+    "schedule_to_close_timeout": timedelta(seconds=5),
+    "retry_policy": RetryPolicy(maximum_attempts=1),
+}
+# How long a worker may keep a task of a run to itself: one that was killed over it is waited for that long.
+TASK = timedelta(seconds=5)
 
 
 def node_queue(node: str) -> str:

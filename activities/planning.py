@@ -40,10 +40,17 @@ _SELECTED_S = 60.0
 
 
 class Planning:
-    """`owner` marks what is ours on every provider."""
+    """`owner` marks what is ours on every provider; `node` is the one that this is."""
 
     def __init__(
-        self, store: Store, providers: Providers, ports: HostPorts, revising: Revising, owner: str, clock: Clock
+        self,
+        store: Store,
+        providers: Providers,
+        ports: HostPorts,
+        revising: Revising,
+        owner: str,
+        node: str,
+        clock: Clock,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -51,10 +58,16 @@ class Planning:
         self._ports = ports
         self._revising = revising
         self._owner = owner
+        self._node = node
 
     @activity.defn
-    async def prepare_change(self, prepare: Prepare) -> Plan:
-        """Plan, place and reserve. A dry run writes nothing. Raises whatever makes the change impossible."""
+    async def prepare_change(self, prepare: Prepare) -> Plan | None:
+        """Plan, place and reserve. A dry run writes nothing. Raises whatever makes the change impossible.
+
+        None when this is not the node that the change is of, on which its sources and providers are.
+        """
+        if prepare.deployment.node != self._node:
+            return None
         async with heartbeating():
             scene = await look(self._store, self._providers, self._owner, prepare.request.app)
             plan = await (self._towards(prepare, scene) if prepare.kind == "deploy" else self._away(prepare, scene))
@@ -68,7 +81,7 @@ class Planning:
     async def select_providers(self, request: SelectRequest) -> Placement:
         """Where components of the last revision would run; with `reserve` the room is held for 60 s."""
         scene = await look(self._store, self._providers, self._owner, request.app)
-        latest = next(iter(await self._store.facts.revisions(request.app)), None)
+        latest = next(iter(await self._store.facts.revisions(request.app, limit=1)), None)
         if latest is None:
             raise NotFound(
                 f"{request.app} has no revision yet.", where=request.app, hint=f"iarnet deploy {request.app}"

@@ -89,7 +89,8 @@ class Recording:
         leases = await self._store.ledger.leases(app=deployment.app)
         unused = [x.id for x in leases if x.state == "reserved" and x.epoch == deployment.epoch]
         left = [x.id for x in leases if x.state == "active" and x.instance not in there]
-        await self._store.ledger.release([*unused, *left])
+        if unused or left:
+            await self._store.ledger.release([*unused, *left])
         if outcome.status == "succeeded":
             return  # an app that is deleted may be gone by now
         app = await self._store.apps.get(deployment.app)
@@ -104,7 +105,8 @@ class Recording:
             assert revision is not None, "a deployed revision is stored"
             await apps.set_running(deployment.app, revision.number, revision.commit, deployment.epoch)
             faults.reached("revision.running")
-        await apps.set_status(deployment.app, _status(outcome, running), deployment.epoch)
+        else:
+            await apps.set_status(deployment.app, _status(outcome, running), deployment.epoch)
 
     def _addresses(self, running: list[Instance], services: list[Service]) -> dict[str, str]:
         """Of what the instances publish themselves, and of what the gateway does for them."""

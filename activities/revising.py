@@ -54,10 +54,12 @@ class Revising:
             return await self._moved(app, prepare.dry_run)
         settings = _merged(app.settings, prepare.request)
         _refuse_set(settings, prepare.request.observed)
-        revision = await self._new(app, prepare.commit, settings, fresh=prepare.request.cause == "migrate")
+        revision, is_new = await self._next(app, prepare.commit, settings, fresh=prepare.request.cause == "migrate")
         if not prepare.dry_run:
-            await self._store.apps.set_settings(app.name, settings)
-            await self._store.facts.save_revision(revision)
+            if settings != app.settings:
+                await self._store.apps.set_settings(app.name, settings)
+            if is_new:
+                await self._store.facts.save_revision(revision)
             faults.reached("revision.saved")
             await self._ensure_secrets(revision)
         return Target(revision, await self._builds(app, revision))
@@ -65,7 +67,7 @@ class Revising:
     async def _moved(self, app: App, dry_run: bool) -> Target:
         """What runs, and nothing newer, under a new number: what is lost keeps its name until it comes back."""
         running = await self._old(app, app.revision)
-        latest = next(iter(await self._store.facts.revisions(app.name)), running)
+        latest = next(iter(await self._store.facts.revisions(app.name, limit=1)), running)
         revision = running.model_copy(update={"number": latest.number + 1, "created_at": self._clock()})
         if not dry_run:
             await self._store.facts.save_revision(revision)
@@ -78,8 +80,9 @@ class Revising:
             raise NotFound(f"{app.name} has no revision {number}.", where=app.name, hint=f"There are: {known}.")
         return revision
 
-    async def _new(self, app: App, commit: str, settings: Settings, *, fresh: bool) -> Revision:
-        """The latest revision again when nothing has changed, else the next number. `fresh` forces a new number."""
+    async def _next(self, app: App, commit: str, settings: Settings, *, fresh: bool) -> tuple[Revision, bool]:
+        """The latest revision again when nothing has changed, else a new one with the next number. `fresh` forces a
+        new number."""
         source, analysis = await self._analysed(app, commit)
         components = tuple(qualify(app.name, c, analysis.edges) for c in analysis.components)
         qualified = analysis.model_copy(update={"components": components})
@@ -87,7 +90,7 @@ class Revising:
         for component in corrected.components:
             check(component)
         order((c.name for c in corrected.components), corrected.edges)
-        latest = next(iter(await self._store.facts.revisions(app.name)), None)
+        latest = next(iter(await self._store.facts.revisions(app.name, limit=1)), None)
         tree = await self._tree(app, source)
         revision = Revision(
             app=app.name,
@@ -101,7 +104,9 @@ class Revising:
             settings=settings,
             created_at=self._clock(),
         )
-        return latest if latest and not fresh and _same(latest, revision) else revision
+        if latest and not fresh and _same(latest, revision):
+            return latest, False
+        return revision, True
 
     async def _analysed(self, app: App, commit: str) -> tuple[Source, Analysis]:
         source = await self._store.facts.source(app.name, commit)

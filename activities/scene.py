@@ -1,5 +1,6 @@
 """What is there when a plan is made."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -115,20 +116,28 @@ class Scene:
 
 async def look(store: Store, providers: Providers, owner: str, name: str) -> Scene:
     """Raises `NotFound` when there is no such app."""
-    app = await store.apps.get(name)
-    reserved = await store.ledger.reserved()
-    states = {}
-    for state in await store.providers.states():
-        held = reserved.get(state.info.id, type(state.reserved)())
-        states[state.info.id] = state.model_copy(update={"reserved": held})
+    app, states = await asyncio.gather(store.apps.get(name), _states(store))
+    actual, previous, services, endpoints, routes = await asyncio.gather(
+        _actual(store, providers, owner, name, states),
+        store.facts.revision(app.name, app.revision),
+        store.traffic.services(name),
+        store.traffic.endpoints(name),
+        store.traffic.routes(name),
+    )
     return Scene(
         states=states,
-        actual=tuple(await _actual(store, providers, owner, name, states)),
-        previous=await store.facts.revision(app.name, app.revision) if app.revision else None,
-        services=tuple(await store.traffic.services(name)),
-        admitted=frozenset(e.instance for e in await store.traffic.endpoints(name) if e.state in _ADMITTED),
-        routes=tuple(await store.traffic.routes(name)),
+        actual=tuple(actual),
+        previous=previous,
+        services=tuple(services),
+        admitted=frozenset(e.instance for e in endpoints if e.state in _ADMITTED),
+        routes=tuple(routes),
     )
+
+
+async def _states(store: Store) -> dict[str, ProviderState]:
+    states, reserved = await asyncio.gather(store.providers.states(), store.ledger.reserved())
+    held = {state.info.id: reserved.get(state.info.id, type(state.reserved)()) for state in states}
+    return {state.info.id: state.model_copy(update={"reserved": held[state.info.id]}) for state in states}
 
 
 async def _actual(

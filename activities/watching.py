@@ -10,7 +10,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeating
-from activities.options import QUEUE
+from activities.options import QUEUE, TASK
 from activities.readiness import wait_until
 from activities.reconciling import begin_reconciliation
 from iarnet import faults
@@ -142,6 +142,7 @@ class Watching:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"{request.cause} {request.app}",
+                task_timeout=TASK,
                 memo={"asker": asker},
             )
         except WorkflowAlreadyStartedError:
@@ -183,6 +184,16 @@ class Watching:
             static_summary=f"keeps {app} running",
             **told,
         )
+
+    @activity.defn
+    async def tell_watch(self, app: str, hold: Hold | None = None) -> None:
+        """The watch has heard of the `hold`, or without one that it is to end. An app that never ran has none."""
+        watch = self._client.get_workflow_handle(f"watch.{app}")
+        try:
+            await (watch.signal("hold", hold) if hold else watch.signal("end"))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
 
     @activity.defn
     async def home_of(self, provider_id: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,24 +14,25 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
+from temporalio.exceptions import CancelledError, TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import failure_of
 from api.errors import understood
 from iarnet.errors import NotFound
 from iarnet.models.base import Value
-from iarnet.models.change import Deployment, DeploymentStatus, Progress
+from iarnet.models.change import Deployment, DeploymentStatus, Failure, Progress
 from iarnet.store.base import Store
 
 QUERY_TIMEOUT = timedelta(seconds=5)
 SOON_S, LATER_S = 0.1, 1.0
 KINDS = ("import", "analyze", "plan", "change", "watch", "select")
-ENDED: dict[WorkflowExecutionStatus, DeploymentStatus] = {
-    WorkflowExecutionStatus.COMPLETED: "succeeded",
-    WorkflowExecutionStatus.CANCELED: "cancelled",
-    WorkflowExecutionStatus.TERMINATED: "cancelled",
-    WorkflowExecutionStatus.FAILED: "failed",
-    WorkflowExecutionStatus.TIMED_OUT: "failed",
+ENDED = {
+    WorkflowExecutionStatus.COMPLETED,
+    WorkflowExecutionStatus.CANCELED,
+    WorkflowExecutionStatus.TERMINATED,
+    WorkflowExecutionStatus.FAILED,
+    WorkflowExecutionStatus.TIMED_OUT,
 }
 
 
@@ -54,26 +54,34 @@ class Runs:
         handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
         seen = await self._describe(handle)
         if seen is None:
-            return await self._remembered(app, run_id)
+            return await self._remembered(run_id)
         if seen.status in ENDED:
-            return (await self._end(handle, app, run_id, ENDED[seen.status])).progress
+            return (await self._ended(handle, app, run_id)).progress
         return await self._current(handle, app, run_id)
 
+    async def check(self, workflow_id: str, run_id: str) -> None:
+        """Raises `NotFound` when neither Temporal nor the store knows the run."""
+        app_of(workflow_id)
+        if await self._describe(self.client.get_workflow_handle(workflow_id, run_id=run_id)) is None:
+            await self._remembered(run_id)
+
     async def follow(self, workflow_id: str, run_id: str) -> AsyncIterator[Progress | RunEnd]:
-        """Each change of the progress once, then the end. Looks often while things change, seldom while not."""
+        """Each change of the progress once, then the end. Looks often while things change, seldom while not.
+
+        Not at once: each look is a question to the run, which has better things to do when it begins.
+        """
         app = app_of(workflow_id)
         handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
-        ended = asyncio.ensure_future(self._ended(handle))
+        ended = asyncio.ensure_future(self._ended(handle, app, run_id))
         last, pause = None, SOON_S
         try:
-            while not ended.done():
+            while not (await asyncio.wait({ended}, timeout=pause))[0]:
                 now = await self._current(handle, app, run_id)
+                pause = min(LATER_S, pause * 1.5)
                 if now != last:
                     yield now
                     last, pause = now, SOON_S
-                await asyncio.wait({ended}, timeout=pause)
-                pause = min(LATER_S, pause * 1.5)
-            yield await self._end(handle, app, run_id, ENDED.get(await ended, "failed"))
+            yield await ended
         finally:
             ended.cancel()
 
@@ -83,12 +91,6 @@ class Runs:
             return await self.client.get_workflow_handle(workflow_id, run_id=run_id, result_type=kind).result()
         except WorkflowFailureError as error:
             raise understood(error) from error
-
-    async def _ended(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus:
-        with suppress(WorkflowFailureError):
-            await handle.result()
-        seen = await handle.describe()
-        return seen.status or WorkflowExecutionStatus.FAILED
 
     async def _describe(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionDescription | None:
         try:
@@ -104,28 +106,30 @@ class Runs:
             found: Progress = await handle.query("progress", result_type=Progress, rpc_timeout=QUERY_TIMEOUT)
             return found
         except (WorkflowQueryFailedError, RPCError):
-            deployment = await self._deployment(app, run_id)
+            deployment = await self.store.facts.run(run_id)
         return _of(deployment) if deployment else Progress(app=app)
 
-    async def _end(self, handle: WorkflowHandle[Any, Any], app: str, run_id: str, status: DeploymentStatus) -> RunEnd:
-        deployment = await self._deployment(app, run_id)
+    async def _ended(self, handle: WorkflowHandle[Any, Any], app: str, run_id: str) -> RunEnd:
+        """Waits for it."""
+        status: DeploymentStatus = "succeeded"
+        failure: Failure | None = None
+        result: Any = None
+        try:
+            result = await handle.result()
+        except WorkflowFailureError as error:
+            status = "cancelled" if isinstance(error.cause, CancelledError | TerminatedError) else "failed"
+            failure = failure_of(understood(error))
+        deployment = await self.store.facts.run(run_id)
         progress = _of(deployment) if deployment else Progress(app=app)
         if progress.status == "running":
             progress = progress.model_copy(update={"status": status})
-        try:
-            return RunEnd(progress=progress, result=await handle.result())
-        except WorkflowFailureError as error:
-            failure = progress.failure or failure_of(understood(error))
-            return RunEnd(progress=progress.model_copy(update={"failure": failure}))
+        return RunEnd(progress=progress.model_copy(update={"failure": progress.failure or failure}), result=result)
 
-    async def _remembered(self, app: str, run_id: str) -> Progress:
-        deployment = await self._deployment(app, run_id)
+    async def _remembered(self, run_id: str) -> Progress:
+        deployment = await self.store.facts.run(run_id)
         if deployment is None:
             raise NotFound("there is no such run", where=run_id, hint="finished runs are kept for 30 days")
         return _of(deployment)
-
-    async def _deployment(self, app: str, run_id: str) -> Deployment | None:
-        return next((d for d in await self.store.facts.deployments(app) if d.run_id == run_id), None)
 
 
 def app_of(workflow_id: str) -> str:

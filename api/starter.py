@@ -25,6 +25,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.options import TASK
 from iarnet import faults
 from iarnet.errors import ChangeInProgress, Conflict
 from iarnet.models.change import (
@@ -167,6 +168,7 @@ class Starter:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=self._attributes(app, cause),
             static_summary=summary,
+            task_timeout=TASK,
             request_eager_start=True,
             rpc_timeout=RPC_TIMEOUT,
         )

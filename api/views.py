@@ -115,7 +115,7 @@ async def current_revision(store: Store, app: App) -> Revision | None:
     """The one that runs, or the newest when none does."""
     if app.revision:
         return await store.facts.revision(app.name, app.revision)
-    return next(iter(await store.facts.revisions(app.name)), None)
+    return next(iter(await store.facts.revisions(app.name, limit=1)), None)
 
 
 async def newest_analysis(store: Store, app: str) -> Analysis | None:

@@ -11,10 +11,10 @@ from iarnet.config import Settings
 from iarnet.models.analysis import Analysis
 from iarnet.secrets.base import Secrets
 from iarnet.sources.base import Sources, Tree
-from iarnet.sources.git import GitSources, SourceLimits
+from iarnet.sources.git import GitSources, Recall, SourceLimits
 
 
-def git_sources(settings: Settings, secrets: Secrets, directory: Path) -> GitSources:
+def git_sources(settings: Settings, secrets: Secrets, directory: Path, recall: Recall | None = None) -> GitSources:
     """An object store in that folder, by the rules of the settings."""
     git = settings.git
     return GitSources(
@@ -24,6 +24,7 @@ def git_sources(settings: Settings, secrets: Secrets, directory: Path) -> GitSou
         allow_private_hosts=git.allow_private_hosts,
         limits=SourceLimits(git.max_bytes, git.max_files, git.timeout_s),
         secrets=secrets,
+        recall=recall,
         ca_bundle=git.ca_bundle,
         proxy=git.proxy or None,
         git=git.binary,

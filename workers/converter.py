@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import CompositePayloadConverter
 
 from activities.failures import application_error
 from iarnet.errors import InvalidInput, PayloadTooLarge
@@ -16,7 +17,14 @@ _LARGEST = 2_000_000
 _HINT = 'Give one JSON object, for example --input \'{"app":"shop"}\'.'
 
 
-class StrictPayloadConverter(PydanticPayloadConverter):
+# One is made for each run and each of its tasks, and would find out anew how each type is read.
+_PARTS = tuple(PydanticPayloadConverter().converters.values())
+
+
+class StrictPayloadConverter(CompositePayloadConverter):
+    def __init__(self) -> None:
+        super().__init__(*_PARTS)
+
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         payloads = super().to_payloads(values)
         size = sum(len(payload.data) for payload in payloads)

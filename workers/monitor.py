@@ -6,14 +6,15 @@ It is a service of the process, not a workflow: what it sees costs history only 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
 from iarnet.errors import IarnetError
 from iarnet.gateway.base import Gateway
 from iarnet.models.instance import Instance
-from iarnet.models.provider import ProviderEvent, ProviderHealth, ProviderState, ProviderStatus
+from iarnet.models.provider import EventKind, ProviderEvent, ProviderHealth, ProviderState, ProviderStatus
 from iarnet.models.resources import Capacity, Resources
 from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
@@ -62,6 +63,7 @@ class ProviderMonitor:
         self._capacity = Capacity(total=Resources(), used=Resources(), available=Resources())
         self._ours = Resources()
         self._measure_at = 0.0
+        self._handled: dict[str, list[ProviderEvent]] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -101,6 +103,21 @@ class ProviderMonitor:
             for batch in joined(fresh):
                 yield batch
 
+    @asynccontextmanager
+    async def handling(self, instance: str, expected: Collection[EventKind]) -> AsyncIterator[None]:
+        """A change is at this one: what happens to it meanwhile is told when the block ends, but for what is expected
+        if it ends well. That the change records itself, and nobody has to do anything about it."""
+        kept = self._handled.setdefault(instance, [])
+        dropped: Collection[EventKind] = ()
+        try:
+            yield
+            dropped = expected
+        finally:
+            self._handled.pop(instance, None)
+            for event in kept:
+                if event.kind not in dropped:
+                    await self._tell(event)
+
     async def _watch(self) -> None:
         """What was missed first, then everything as it happens. Raises when the provider can't be reached."""
         async with asyncio.TaskGroup() as group:
@@ -115,12 +132,19 @@ class ProviderMonitor:
 
     async def _hear(self) -> None:
         async for event in self.provider.events(self._owner):
-            await self._redirect(event)
-            if event.kind in ("died", "oom", "removed", "started"):
-                await self._record(event.instance)
+            if event.instance.name in self._handled:
+                self._handled[event.instance.name].append(event)
                 self._hanging.hear(event.instance)
-            if event.kind != "started":
-                await self._publish_event(event)
+            else:
+                await self._tell(event)
+
+    async def _tell(self, event: ProviderEvent) -> None:
+        await self._redirect(event)
+        if event.kind in ("died", "oom", "removed", "started"):
+            await self._record(event.instance)
+            self._hanging.hear(event.instance)
+        if event.kind != "started":
+            await self._publish_event(event)
 
     async def _catch_up(self) -> None:
         """What does not run and should: what ended while nobody looked, and what could not be mended before."""

@@ -1,11 +1,13 @@
 """The monitors of a node, one per provider."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import structlog
 
 from iarnet.errors import IarnetError, NotFound
+from iarnet.models.provider import EventKind
 from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
 from workers.monitor import ProviderMonitor
@@ -40,6 +42,12 @@ class NodeMonitors:
     async def aclose(self) -> None:
         for provider_id in list(self._tasks):
             await self.remove(provider_id)
+
+    def handling(
+        self, provider_id: str, instance: str, expected: Collection[EventKind]
+    ) -> AbstractAsyncContextManager[None]:
+        monitor = self._monitors.get(provider_id)
+        return monitor.handling(instance, expected) if monitor else nullcontext()
 
     def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
         if provider_id not in self._monitors:

@@ -201,7 +201,7 @@ async def _adapters(stack: AsyncExitStack, settings: Settings) -> Adapters:
     secrets = SealedSecrets.open(store.secrets, settings.secrets.key_file)
     await secrets.check()
     logs.configure(settings.logging, secrets.redact)
-    sources = analysing.git_sources(settings, secrets, settings.workspace_dir)
+    sources = analysing.git_sources(settings, secrets, settings.workspace_dir, store.facts.source_of)
     providers = ProviderRegistry(
         node=settings.node_name,
         owner=owner,
@@ -284,10 +284,10 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
     node = settings.node_name
     revising = Revising(store, sources, secrets, adapters.builder.name_image, apply_corrections, clock)
     ports = HostPorts(store.ledger, settings.docker.port_range)
-    planning = Planning(store, providers, ports, revising, adapters.owner, clock)
+    planning = Planning(store, providers, ports, revising, adapters.owner, node, clock)
     sourcing = Sourcing(store, sources, secrets, adapters.builder, clock)
     analyzing = Analyzing(store, analysing.analyser(settings, sources))
-    deploying = Deploying(store, providers, adapters.builder, adapters.gateways)
+    deploying = Deploying(store, providers, adapters.builder, adapters.gateways, adapters.monitors.handling)
     building = Building(store, adapters.builder)
     unnamed = partial(watch_certificate, client, changed=True)
     carrier = among_several(node, store, clock) if settings.shares_store else always(node)
@@ -310,12 +310,14 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
             recording.begin_change,
             recording.analysed_commit,
             recording.finish_change,
+            planning.prepare_change,
             placing.this_node,
             watching.targets,
             watching.give_up,
             watching.start_change,
             watching.change_is_open,
             watching.ensure_watch,
+            watching.tell_watch,
             watching.home_of,
             watching.apps_on,
             certifying.look_at_domain,
@@ -326,7 +328,6 @@ def _activities(settings: Settings, adapters: Adapters, watching: Watching, clie
             sourcing.import_source,
             sourcing.forget_source,
             analyzing.analyze_source,
-            planning.prepare_change,
             planning.select_providers,
             deploying.serve_app,
             deploying.deploy_instance,

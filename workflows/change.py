@@ -7,11 +7,11 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.analyzing import Analyzing
 from activities.failures import failure_of, typed
-from activities.options import ANALYZE, LOCAL, PREPARE, QUEUE, RECORD, REMOVE, SOURCE, Options, node_queue, undoing
+from activities.options import ANALYZE, END, LOCAL, PREPARE, REMOVE, SOURCE, Options, node_queue, undoing
 from activities.planning import Planning
 from activities.recording import Recording
 from activities.sourcing import Sourcing
@@ -33,7 +33,7 @@ from workflows.ending import stop_if_cancelled, undisturbed, was_cancelled
 from workflows.execution import Execution
 from workflows.identity import require_id
 from workflows.progress import Story
-from workflows.reaching import on_node
+from workflows.reaching import at_hand, on_node
 from workflows.undone import left
 
 _DOING = {"deploy": "deploying", "stop": "stopping", "delete": "deleting"}
@@ -149,13 +149,12 @@ class Change:
         return await self._planned(asked, PREPARE)
 
     async def _planned(self, asked: Prepare, options: Options) -> Plan:
-        return await on_node(
-            node_queue(asked.deployment.node),
-            Planning.prepare_change,
-            asked,
-            summary="plan, place, reserve",
-            options=options,
+        what = "plan, place, reserve"
+        plan = await at_hand(Planning.prepare_change, asked, summary=what) or await on_node(
+            node_queue(asked.deployment.node), Planning.prepare_change, asked, summary=what, options=options
         )
+        assert plan is not None, "its own node has taken it up"
+        return plan
 
     async def _end(self, deployment: Deployment, error: BaseException | None, started: datetime) -> ChangeResult:
         status: DeploymentStatus = "succeeded"
@@ -240,9 +239,8 @@ class Change:
     async def _finish(
         self, deployment: Deployment, status: DeploymentStatus, failure: Failure | None, duration_s: float
     ) -> ChangeResult:
-        # Wherever somebody is: that the node of the change is absent has to be recorded, too.
-        result = await on_node(
-            QUEUE,
+        # By whoever has the run: that the node of the change is absent has to be recorded, too.
+        result = await workflow.execute_local_activity_method(
             Recording.finish_change,
             Outcome(
                 deployment=deployment,
@@ -254,7 +252,7 @@ class Change:
                 duration_s=duration_s,
             ),
             summary=f"record: {status}",
-            options=RECORD,
+            **END,
         )
         await self._leave_to_watch(status)
         self.story.ended(status, failure)
@@ -271,7 +269,7 @@ class Change:
             app = self._request.app
             await workflow.execute_local_activity_method(Watching.ensure_watch, args=[app, hold], **LOCAL)
         else:
-            await self._signal_watch("hold", hold)
+            await self._tell_watch(hold)
 
     async def _leave_to_watch(self, status: DeploymentStatus) -> None:
         if self._plan is None:
@@ -281,17 +279,13 @@ class Change:
         else:
             nothing_runs = status == "succeeded"
         if nothing_runs:
-            await self._signal_watch("end")
+            await self._tell_watch(None)
         else:
-            await self._signal_watch("hold", Hold(run_id=workflow.info().run_id, release=True))
+            await self._tell_watch(Hold(run_id=workflow.info().run_id, release=True))
 
-    async def _signal_watch(self, signal: str, *args: Hold) -> None:
-        """An app that never ran has no watch, which is no reason to fail."""
-        handle = workflow.get_external_workflow_handle(f"watch.{self._request.app}")
-        try:
-            await handle.signal(signal, *args)
-        except ApplicationError as error:
-            workflow.logger.debug("no watch to tell: %s", error)
+    async def _tell_watch(self, hold: Hold | None) -> None:
+        app = self._request.app
+        await workflow.execute_local_activity_method(Watching.tell_watch, args=[app, hold], **LOCAL)
 
     def _touched(self, plan: Plan) -> tuple[str, ...]:
         return tuple(sorted({op.component for op in plan.operations if op.component})) or ("-",)

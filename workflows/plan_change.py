@@ -25,13 +25,15 @@ class PlanChange:
         node = await workflow.execute_local_activity_method(Placing.this_node, request.app, **LOCAL)
         found_by(app=request.app, cause=request.cause, node=node)
         commit = await self._bring_code(request, node) if request.revision is None else ""
-        return await on_node(
+        plan = await on_node(
             node_queue(node),
             Planning.prepare_change,
             Prepare(deployment=_nothing(request, node), request=request, commit=commit, dry_run=True),
             summary="plan and place",
             options=PREPARE,
         )
+        assert plan is not None, "its own node has taken it up"
+        return plan
 
     async def _bring_code(self, request: ChangeRequest, node: str) -> str:
         """The commit that was analysed."""

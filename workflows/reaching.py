@@ -1,13 +1,13 @@
-"""Work that one node alone can do."""
+"""Work that one node alone can do, which most often is the one that this run is at."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType, is_cancelled_exception
 
 from activities.failures import absent, typed
-from activities.options import Options, node_of
+from activities.options import AT_HAND, Options, node_of
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -31,6 +31,21 @@ async def on_node(
         if not _was_not_taken(error):
             raise
         raise typed(absent(error.activity_type, node_of(queue))) from None
+
+
+async def at_hand(method: Callable[[Any, A], Awaitable[R | None]], argument: A, *, summary: str) -> R | None:
+    """At once, as part of this run's own task, which spares Temporal an activity. None when that is not the way: the
+    worker is another node's, or it takes long, or goes wrong in a way that another attempt may mend.
+
+    Raises what is final.
+    """
+    try:
+        return await workflow.execute_local_activity_method(method, argument, summary=summary, **AT_HAND)
+    except ActivityError as error:
+        final = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+        if final or is_cancelled_exception(error):
+            raise
+        return None
 
 
 def _was_not_taken(error: ActivityError) -> bool:

@@ -181,7 +181,7 @@ async def _retried(store: Store, app: str) -> int | None:
     if last.cause in ("stop", "delete"):
         hint = f"{last.cause} it again, or start it: POST /api/v1/apps/{app}/start"
         raise Conflict(f"the last change of {app!r} was to {last.cause} it", where=app, hint=hint)
-    newest = next(iter(await store.facts.revisions(app)), None)
+    newest = next(iter(await store.facts.revisions(app, limit=1)), None)
     return last.revision if newest and 0 < last.revision < newest.number else None
 
 

@@ -35,7 +35,7 @@ async def progress(workflow_id: WorkflowId, run_id: RunId, watch: Watch) -> Prog
 )
 async def events(workflow_id: WorkflowId, run_id: RunId, watch: Watch) -> StreamingResponse:
     """`progress` carries a Progress; `done` carries `{progress, result}` and is the last."""
-    await watch.progress(workflow_id, run_id)
+    await watch.check(workflow_id, run_id)
     return stream(_told(watch, workflow_id, run_id))
 
 

@@ -11,6 +11,7 @@ from iarnet.models.resources import Capacity, Resources
 ProviderType = Literal["docker", "kubernetes", "process", "vm", "peer", "memory"]
 ProviderOrigin = Literal["internal", "external", "discovered"]
 ProviderStatus = Literal["active", "unreachable", "draining"]
+EventKind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
 
 
 class Capabilities(Value):
@@ -91,7 +92,7 @@ class ProviderEvent(Value):
     """Something happened to an instance of ours, outside of any call of ours."""
 
     provider_id: str
-    kind: Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
+    kind: EventKind
     instance: Instance
 
 

@@ -21,14 +21,12 @@ from iarnet.errors import (
 )
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, Listener, LogLine, LogQuery, ProbeResult
-from iarnet.models.provider import Capabilities, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
+from iarnet.models.provider import Capabilities, EventKind, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import GIB, Capacity, Resources
 from iarnet.models.traffic import AppNetwork
 from iarnet.providers.base import ImageSource
 from iarnet.tracing import traced
-
-EventKind = Literal["started", "died", "removed", "oom", "unhealthy", "healthy"]
 
 _ROOMY = Resources(cpu_millis=64_000, memory_bytes=256 * GIB, storage_bytes=1024 * GIB)
 _KILLED = 137

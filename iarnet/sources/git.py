@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from iarnet.tracing import traced
 _APP: TypeAdapter[str] = TypeAdapter(AppName)
 _DEPTHS = (1, 50, 1000, None)
 _NESTING, _SUBMODULES = 5, 100
+Recall = Callable[[str, str], Awaitable[Source | None]]
+"""Of an app and a tree: what was imported with it, by whomever."""
 _MESSAGE, _AUTHOR = 1000, 200
 
 
@@ -45,7 +47,8 @@ class SourceLimits:
 class GitSources:
     """`iarnet.sources.base.Sources`. `directory` is this object's alone; no other configuration is read.
 
-    `ca_bundle` and `proxy` are for https. With a proxy, the proxy decides which hosts a name may lead to.
+    `ca_bundle` and `proxy` are for https. With a proxy, the proxy decides which hosts a name may lead to. A tree that
+    is not here, but that `recall` knows, was imported by another worker: it is fetched when it is read.
     Raises `Missing` when there is no git.
     """
 
@@ -58,6 +61,7 @@ class GitSources:
         allow_private_hosts: bool = False,
         limits: SourceLimits | None = None,
         secrets: Secrets | None = None,
+        recall: Recall | None = None,
         ca_bundle: Path | None = None,
         proxy: str | None = None,
         git: str = "git",
@@ -69,6 +73,7 @@ class GitSources:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._program = GitProgram(_found(git), shutil.which(ssh) or "", home, ca_bundle, proxy)
         self._remotes = Remotes(self._program, Rules(allow_file, allow_http, allow_private_hosts), keys, secrets)
+        self._recall = recall
         self._turns: dict[str, asyncio.Lock] = {}
         self._described_before: dict[tuple[str, GitSource, str], Source] = {}
 
@@ -93,10 +98,14 @@ class GitSources:
             return source
 
     async def tree(self, app: str, tree: str) -> GitTree:
-        # Not as the thread's result: asyncio keeps that, and with it a process, until a garbage collection.
-        found: list[GitTree] = []
-        await asyncio.to_thread(lambda: found.append(self._tree(app, tree)))
-        return found.pop()
+        try:
+            return await self._open(app, tree)
+        except NotFound:
+            source = await self._recall(app, tree) if self._recall else None
+            if source is None:
+                raise
+        await self.fetch(app, source.git, source.commit)
+        return await self._open(app, tree)
 
     async def archive(self, app: str, tree: str, path: str = ".") -> AsyncIterator[bytes]:
         whole = await self.tree(app, tree)
@@ -220,6 +229,12 @@ class GitSources:
             author=author[:_AUTHOR],
             fetched_at=datetime.fromtimestamp(_mark(repository, commit).stat().st_mtime, UTC),
         )
+
+    async def _open(self, app: str, tree: str) -> GitTree:
+        # Not as the thread's result: asyncio keeps that, and with it a process, until a garbage collection.
+        found: list[GitTree] = []
+        await asyncio.to_thread(lambda: found.append(self._tree(app, tree)))
+        return found.pop()
 
     def _tree(self, app: str, tree: str) -> GitTree:
         objects = self._objects(self._repository(app))

@@ -87,6 +87,10 @@ class Facts(Protocol):
         """Raises `NotFound`."""
         ...
 
+    async def run(self, run_id: str) -> Deployment | None:
+        """The one that this run has begun."""
+        ...
+
     async def deployments(self, app: str, limit: int = 50) -> list[Deployment]:
         """Newest first."""
         ...
@@ -101,6 +105,10 @@ class Facts(Protocol):
         """Without `commit`, the newest."""
         ...
 
+    async def source_of(self, app: str, tree: str) -> Source | None:
+        """The newest with that tree."""
+        ...
+
     async def save_analysis(self, app: str, analysis: Analysis) -> None: ...
 
     async def analysis(self, app: str, tree: str) -> Analysis | None: ...
@@ -111,8 +119,8 @@ class Facts(Protocol):
 
     async def revision(self, app: str, number: int) -> Revision | None: ...
 
-    async def revisions(self, app: str) -> list[Revision]:
-        """Newest first."""
+    async def revisions(self, app: str, limit: int | None = None) -> list[Revision]:
+        """Newest first; all of them without a `limit`."""
         ...
 
     async def add_event(self, event: Event) -> Event:
@@ -135,9 +143,12 @@ class Facts(Protocol):
 class Instances(Protocol):
     """Intent and last known fact of each instance. A row is there before the provider is called."""
 
-    async def intend(self, spec: InstanceSpec, provider_id: str) -> None:
-        """Raises `StaleEpoch` when a newer change of the app has begun, `NotFound` when the app is gone, and
-        `SpecMismatch` when the name is that of another app's instance there."""
+    async def intend(self, spec: InstanceSpec, provider_id: str, *, lease: str = "") -> None:
+        """With `lease`, that one is activated in the same transaction, as `Ledger.activate` does.
+
+        Raises `StaleEpoch` when a newer change of the app has begun, `NotFound` when the app is gone, and
+        `SpecMismatch` when the name is that of another app's instance there.
+        """
         ...
 
     async def spec(self, name: str) -> InstanceSpec | None:
@@ -157,8 +168,9 @@ class Instances(Protocol):
         """As recorded last; `pending` when the provider has not said anything yet."""
         ...
 
-    async def forget(self, name: str, provider_id: str | None = None) -> None:
-        """With `provider_id`, only there: during a move the same name is on two providers."""
+    async def forget(self, name: str, provider_id: str | None = None, *, lease: str = "") -> None:
+        """With `provider_id`, only there: during a move the same name is on two providers. With `lease`, that one is
+        released in the same transaction."""
         ...
 
 

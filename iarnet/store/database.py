@@ -47,10 +47,11 @@ def upsert(
     key: dict[str, Any],
     values: dict[str, Any],
     where: ColumnElement[bool] | None = None,
-) -> None:
-    """Insert the row, or give the one that has this key these values, if `where` holds for it."""
+) -> bool:
+    """Insert the row, or give the one that has this key these values, if `where` holds for it; whether it does."""
     insert = _insert(connection, table).values(**key, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values, where=where))
+    change = insert.on_conflict_do_update(index_elements=list(key), set_=values, where=where)
+    return connection.execute(change).rowcount > 0
 
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> None:

@@ -62,6 +62,9 @@ class Deployments:
     async def deployment(self, deployment_id: str) -> Deployment:
         return await self._database.read(lambda connection: _read(connection, deployment_id))
 
+    async def run(self, run_id: str) -> Deployment | None:
+        return await self._database.read(lambda connection: _of_run(connection, run_id))
+
     async def deployments(self, app: str, limit: int = 50) -> list[Deployment]:
         query = select(*COLUMNS).where(deployments.c.app == app).order_by(deployments.c.number.desc()).limit(limit)
         return await self._database.read(lambda c: [_deployment_of(row) for row in c.execute(query)])
@@ -82,9 +85,8 @@ class Deployments:
 
 
 def _begin(connection: Connection, begin: Begin, now: datetime) -> Deployment:
-    query = select(*COLUMNS).where(deployments.c.run_id == begin.run_id)
-    if row := connection.execute(query).one_or_none():
-        return _deployment_of(row)
+    if begun := _of_run(connection, begin.run_id):
+        return begun
     app = _app_for(connection, begin, now)
     newest = connection.execute(_newest(begin.app)).one_or_none()
     if newest and newest.status == "running":
@@ -143,6 +145,11 @@ def _read(connection: Connection, deployment_id: str) -> Deployment:
     if row is None:
         raise _no_deployment(deployment_id)
     return _deployment_of(row)
+
+
+def _of_run(connection: Connection, run_id: str) -> Deployment | None:
+    row = connection.execute(select(*COLUMNS).where(deployments.c.run_id == run_id)).one_or_none()
+    return _deployment_of(row) if row else None
 
 
 def _newest(app: str) -> Select[Any]:

@@ -10,6 +10,7 @@ from iarnet.models.instance import Instance, InstanceSpec
 from iarnet.store.apps import app_of, no_app, stale
 from iarnet.store.base import Clock
 from iarnet.store.database import Database, upsert
+from iarnet.store.ledger import activate, release
 from iarnet.store.tables import apps, instances
 
 
@@ -18,7 +19,7 @@ class SqlInstances:
         self._database = database
         self._clock = clock
 
-    async def intend(self, spec: InstanceSpec, provider_id: str) -> None:
+    async def intend(self, spec: InstanceSpec, provider_id: str, *, lease: str = "") -> None:
         key = {"name": spec.name, "provider_id": provider_id}
         values = {"app": spec.app, "epoch": spec.epoch, "spec": spec, "intended_at": self._clock()}
         # The row stays locked, so that no newer change begins between the check and the intent.
@@ -30,10 +31,11 @@ class SqlInstances:
                 raise no_app(spec.app)
             if row.epoch > spec.epoch:
                 raise stale(app_of(row), spec.epoch)
-            upsert(connection, instances, key, values, where=instances.c.app == spec.app)
-            holder = connection.scalar(select(instances.c.app).where(*(instances.c[k] == v for k, v in key.items())))
-            if holder and holder != spec.app:
-                raise _not_ours(spec, holder)
+            if not upsert(connection, instances, key, values, where=instances.c.app == spec.app):
+                holder = select(instances.c.app).where(*(instances.c[k] == v for k, v in key.items()))
+                raise _not_ours(spec, connection.scalar(holder) or "another app")
+            if lease:
+                activate(connection, lease)
 
         await self._database.write(work)
 
@@ -45,11 +47,14 @@ class SqlInstances:
     async def record(self, instance: Instance) -> None:
         which = (instances.c.name == instance.name, instances.c.provider_id == instance.provider_id)
         query = select(instances.c.instance).where(*which).with_for_update()
+        change = update(instances).where(*which).values(instance=instance)
 
         def work(connection: Connection) -> None:
+            if connection.execute(change.where(instances.c.instance.is_(None))).rowcount:
+                return  # the first that is heard of it
             known = connection.scalar(query)
-            if known is None or (known != instance and not _outdated(instance, known)):
-                connection.execute(update(instances).where(*which).values(instance=instance))
+            if known is not None and known != instance and not _outdated(instance, known):
+                connection.execute(change)
 
         await self._database.write(work)
 
@@ -65,11 +70,17 @@ class SqlInstances:
             query = query.where(instances.c.name.in_(names))
         return await self._database.read(lambda c: [row.instance or _pending(row) for row in c.execute(query)])
 
-    async def forget(self, name: str, provider_id: str | None = None) -> None:
+    async def forget(self, name: str, provider_id: str | None = None, *, lease: str = "") -> None:
         which = delete(instances).where(instances.c.name == name)
         if provider_id is not None:
             which = which.where(instances.c.provider_id == provider_id)
-        await self._database.write(lambda connection: connection.execute(which))
+
+        def work(connection: Connection) -> None:
+            connection.execute(which)
+            if lease:
+                release(connection, [lease])
+
+        await self._database.write(work)
 
 
 def _not_ours(spec: InstanceSpec, holder: str) -> SpecMismatch:

@@ -35,17 +35,10 @@ class SqlLedger:
         await self._database.strictly(lambda connection: _reserve(connection, asked, limits, now))
 
     async def activate(self, lease_id: str) -> None:
-        # An expired one that is still there may come back: whoever reserves on its provider removes it first.
-        change = update(tables.leases).where(_lease.id == lease_id)
-        if not await self._run(change.values(state="active", expires_at=None)):
-            raise NotFound(
-                f"there is no lease {lease_id}, or it expired and others have reserved since",
-                where=lease_id,
-                hint="reserve again: the room may belong to somebody else by now",
-            )
+        await self._database.strictly(lambda connection: activate(connection, lease_id))
 
     async def release(self, lease_ids: list[str]) -> None:
-        await self._run(delete(tables.leases).where(_lease.id.in_(lease_ids)))
+        await self._database.strictly(lambda connection: release(connection, lease_ids))
 
     async def leases(self, provider_id: str | None = None, app: str | None = None) -> list[Lease]:
         query = select(tables.leases).where(_counts(self._clock())).order_by(_lease.id)
@@ -71,11 +64,24 @@ class SqlLedger:
 
     async def release_ports(self, app: str, keep: set[tuple[str, str]] | None = None) -> None:
         kept = [and_(_port.provider_id == provider, _port.key == key) for provider, key in sorted(keep or ())]
-        await self._run(delete(tables.ports).where(_port.app == app, *(not_(one) for one in kept)))
+        gone = delete(tables.ports).where(_port.app == app, *(not_(one) for one in kept))
+        await self._database.strictly(lambda connection: connection.execute(gone))
 
-    async def _run(self, statement: Any) -> int:
-        """How many rows it changed."""
-        return await self._database.strictly(lambda connection: connection.execute(statement).rowcount)
+
+def activate(connection: Connection, lease_id: str) -> None:
+    """Also while others reserve: an expired one that is still there may come back, and whoever reserves on its
+    provider removes it first, so that one of the two waits for the other and then sees what it did."""
+    change = update(tables.leases).where(_lease.id == lease_id)
+    if not connection.execute(change.values(state="active", expires_at=None)).rowcount:
+        raise NotFound(
+            f"there is no lease {lease_id}, or it expired and others have reserved since",
+            where=lease_id,
+            hint="reserve again: the room may belong to somebody else by now",
+        )
+
+
+def release(connection: Connection, lease_ids: Collection[str]) -> None:
+    connection.execute(delete(tables.leases).where(_lease.id.in_(lease_ids)))
 
 
 def _reserve(connection: Connection, asked: dict[str, Lease], limits: dict[str, Resources], now: datetime) -> None:

@@ -28,6 +28,11 @@ class Snapshots:
         query = query.where(sources.c.commit == commit) if commit else query.order_by(sources.c.fetched_at.desc())
         return await self._database.read(lambda connection: connection.scalar(query.limit(1)))
 
+    async def source_of(self, app: str, tree: str) -> Source | None:
+        query = select(sources.c.source).where(sources.c.app == app).order_by(sources.c.fetched_at.desc())
+        found: list[Source] = await self._database.read(lambda connection: list(connection.scalars(query)))
+        return next((source for source in found if source.tree == tree), None)
+
     async def save_analysis(self, app: str, analysis: Analysis) -> None:
         key = {"app": app, "tree": analysis.tree}
         await self._database.write(lambda connection: upsert(connection, analyses, key, {"analysis": analysis}))
@@ -54,8 +59,9 @@ class Snapshots:
     async def revision(self, app: str, number: int) -> Revision | None:
         return await self._database.read(lambda connection: connection.scalar(_revision(app, number)))
 
-    async def revisions(self, app: str) -> list[Revision]:
+    async def revisions(self, app: str, limit: int | None = None) -> list[Revision]:
         query = select(revisions.c.revision).where(revisions.c.app == app).order_by(revisions.c.number.desc())
+        query = query.limit(limit)
         return await self._database.read(lambda connection: list(connection.scalars(query)))
 
 

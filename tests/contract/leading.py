@@ -1,12 +1,18 @@
 """What stands beside a provider in tests of effects."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from iarnet.gateway.direct import Direct
 from iarnet.models.instance import Instance
 from iarnet.models.traffic import Service
 from iarnet.providers.base import Provider
+
+
+def untold(provider_id: str, instance: str, expected: object) -> AbstractAsyncContextManager[None]:
+    """For those whom nobody watches."""
+    return nullcontext()
 
 
 class Led(Direct):

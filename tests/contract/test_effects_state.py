@@ -29,7 +29,7 @@ from iarnet.providers.memory import MemoryProvider
 from iarnet.store.base import Store
 from iarnet.store.open import open_store
 from tests.contract.faulty import Fault, Faulty, Killed
-from tests.contract.leading import Led, One
+from tests.contract.leading import Led, One, untold
 from tests.contract.store.values import GIT, Watch
 from tests.depth import LONGEST_S, searching
 
@@ -53,7 +53,7 @@ class EffectsMachine(RuleBasedStateMachine):
         self.memory = MemoryProvider(self.box, owner=OWNER, faults=lambda *step: self.provider.step(*step))
         self.provider = Faulty(self.memory)
         self.gateway = Led()
-        self.does = Deploying(self.store, One(self.provider), One(None), One(self.gateway))
+        self.does = Deploying(self.store, One(self.provider), One(None), One(self.gateway), untold)
         self.epoch = 0
         self.wanted: dict[str, InstanceSpec] = {}
         self.lost: set[str] = set()

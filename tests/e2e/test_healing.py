@@ -113,7 +113,7 @@ def test_what_hangs_is_restarted(
     assert running.instances(app) == before
     told = until(lambda: kinds(running, app, "instance.restarted"), "the story says so")
     assert "stopped answering" in told[-1]["message"]
-    assert httpx.get(running.address(app)).text == "ok\n"
+    until(lambda: httpx.get(running.address(app)).text == "ok\n", "users are led to it again")
     journal = (running.data / "gateway" / "health.log").read_text().splitlines()
     assert [line for line in journal if f'"{app}/web/' in line and "eject_unhealthy" in line], "the gateway found it"
 

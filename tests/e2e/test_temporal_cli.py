@@ -197,13 +197,15 @@ def _was_told_in_time(running: NodeProcess, workflow_id: str) -> bool:
     happened = events(running, workflow_id)
     cancelled = [int(e["eventId"]) for e in happened if e["eventType"].endswith("EXECUTION_CANCEL_REQUESTED")]
     woken = [int(e["eventId"]) for e in happened if e["eventType"].endswith("WORKFLOW_TASK_STARTED")]
-    finish = [
-        int(e["eventId"])
-        for e in happened
-        if e.get("activityTaskScheduledEventAttributes", {}).get("activityType", {}).get("name") == "finish_change"
-    ]
+    finish = [int(e["eventId"]) for e in happened if _local_activity(e) == "finish_change"]
     before = finish[0] if finish else int(happened[-1]["eventId"])
     return bool(cancelled) and any(cancelled[0] < each < before for each in woken)
+
+
+def _local_activity(event: dict[str, Any]) -> str:
+    """What the worker did within a task of the run, if that is what the event tells of."""
+    told = event.get("markerRecordedEventAttributes", {}).get("details", {}).get("data")
+    return str(json.loads(base64.b64decode(told["payloads"][0]["data"]))["activity_type"]) if told else ""
 
 
 def test_watches_run_already_and_are_watched(running: NodeProcess, repositories: Path) -> None:

@@ -35,7 +35,7 @@ from iarnet.errors import (
     SourceError,
     SourceTooLarge,
 )
-from iarnet.models.source import GitSource
+from iarnet.models.source import GitSource, Source
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.sources.git import GitSources, SourceLimits
 
@@ -192,6 +192,22 @@ async def test_nothing_is_read_before_it_is_fetched(sources: GitSources, repo: R
 
 
 # Refs
+
+
+async def test_what_another_worker_has_imported_is_fetched_when_it_is_read(
+    sources: GitSources, repo: Repo, tmp_path: Path
+) -> None:
+    git = GitSource(url=repo.url)
+    imported = await sources.fetch("shop", git, await sources.resolve(git))
+
+    async def recall(app: str, tree: str) -> Source | None:
+        return imported if (app, tree) == ("shop", imported.tree) else None
+
+    other = GitSources(tmp_path / "other", allow_file=True, recall=recall)
+    archived = [chunk async for chunk in other.archive("shop", imported.tree)]
+    assert archived == [chunk async for chunk in sources.archive("shop", imported.tree)]
+    with pytest.raises(NotFound):
+        await other.tree("shop", "f" * 40)
 
 
 async def test_branch_tag_annotated_tag_and_commit(sources: GitSources, repo: Repo) -> None:

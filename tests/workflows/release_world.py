@@ -161,21 +161,23 @@ class World:
         store, providers = self.store, self.providers
         sources = GitSources(self._directory / "objects")
         revising = Revising(store, sources, self._secrets, lambda *_: "", apply_corrections, clock)
-        planning = Planning(store, providers, HostPorts(store.ledger, range(20_000, 20_010)), revising, NODE, clock)
+        ports = HostPorts(store.ledger, range(20_000, 20_010))
+        planning = Planning(store, providers, ports, revising, NODE, NODE, clock)
         monitors = NodeMonitors(_unwatched)
         watching = Watching(store, providers, monitors, Directs(), self._client, self._secrets, clock)
         recording = Recording(store, always(NODE), "localhost", clock, _unnamed)
-        deploying = Deploying(store, providers, AbsentBuilder(), Directs())
+        deploying = Deploying(store, providers, AbsentBuilder(), Directs(), monitors.handling)
         return Activities(
             anywhere=[
                 recording.begin_change,
                 recording.analysed_commit,
                 recording.finish_change,
+                planning.prepare_change,
                 watching.ensure_watch,
+                watching.tell_watch,
                 watching.change_is_open,
             ],
             here=[
-                planning.prepare_change,
                 deploying.deploy_instance,
                 deploying.await_instance,
                 deploying.remove_instance,

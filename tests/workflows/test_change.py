@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
-from activities.options import QUEUE, node_queue
+from activities.options import QUEUE, TASK, node_queue
 from iarnet.models.change import (
     AnalyzeRequest,
     AnalyzeResult,
@@ -69,7 +69,9 @@ class World:
         return AnalyzeResult(app=request.app, tree="t", components=("web",), edges=0, cached=True)
 
     @activity.defn
-    async def prepare_change(self, prepare: Prepare) -> Plan:
+    async def prepare_change(self, prepare: Prepare) -> Plan | None:
+        if activity.info().is_local:
+            return None  # a worker of another node, as one that can be held for long is an activity of its own
         await self._do("undo" if prepare.compensation else "plan")
         steps = (
             (_operation("remove"),) if prepare.compensation else (_operation("build"), _operation("deploy", "build"))
@@ -83,6 +85,10 @@ class World:
     @activity.defn
     async def ensure_watch(self, app: str, hold: Hold) -> None:
         await self._do("watch")
+
+    @activity.defn
+    async def tell_watch(self, app: str, hold: Hold | None) -> None:
+        pass
 
     @activity.defn
     async def build_image(self, effect: Effect) -> BuildResult:
@@ -134,7 +140,7 @@ async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseEx
     ):
         change = ChangeRequest(app="shop", git=GitSource(url="https://example.org/shop.git"), **request)
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
-            "DeployApp", change, id="change.shop", task_queue=QUEUE
+            "DeployApp", change, id="change.shop", task_queue=QUEUE, task_timeout=TASK
         )
         await world.reached.wait()
         await handle.cancel()
@@ -149,9 +155,9 @@ async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseEx
 
 
 async def _heard(handle: WorkflowHandle[Any, Any]) -> None:
-    """The workflow, and not the server alone, knows that it was cancelled."""
+    """The workflow, and not the server alone, is told that it was cancelled, before anything that comes later."""
     kinds: list[str] = []
-    while "workflow_task_completed_event_attributes" not in kinds:
+    while "workflow_task_started_event_attributes" not in kinds:
         events = [str(event.WhichOneof("attributes")) for event in (await handle.fetch_history()).events]
         asked = "workflow_execution_cancel_requested_event_attributes"
         kinds = events[events.index(asked) :] if asked in events else []

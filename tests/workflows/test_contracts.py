@@ -11,11 +11,9 @@ from iarnet.models.base import Value
 from workers.catalogue import WORKFLOWS
 
 OPTIONS = {name: value for name, value in vars(options).items() if name.isupper() and isinstance(value, dict)}
-# A local activity is not cancelled: it is over in milliseconds.
-LOCAL = {"LOCAL"}
 
 
-@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - LOCAL))
+@pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_an_activity_that_is_cancelled_is_waited_for(name: str) -> None:
     assert OPTIONS[name]["cancellation_type"] is ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 

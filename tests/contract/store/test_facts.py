@@ -57,6 +57,8 @@ async def test_the_same_run_begins_once(store: SqlStore, clock: Watch) -> None:
     clock.advance(5)
     again = await asyncio.gather(*(store.facts.begin(request) for _ in range(10)))
     assert again == [first] * 10
+    assert await store.facts.run(request.run_id) == first
+    assert await store.facts.run("another") is None
     assert (await store.apps.get("shop")).epoch == 1
 
 
@@ -167,6 +169,9 @@ async def test_the_newest_source_is_the_one_fetched_last(store: SqlStore, clock:
     clock.advance(1)
     await store.facts.save_source(source(clock.now))
     assert await store.facts.source("shop") == source(clock.now)
+    assert await store.facts.source_of("shop", TREE) == source(clock.now), "the newest of those with that tree"
+    assert await store.facts.source_of("shop", "f" * 40) is None
+    assert await store.facts.source_of("other", TREE) is None
 
 
 async def test_an_analysis_is_found_by_its_tree(store: SqlStore) -> None:
@@ -193,6 +198,7 @@ async def test_a_revision_never_changes(store: SqlStore, clock: Watch) -> None:
     assert await store.facts.revision("shop", 1) == first
     assert await store.facts.revision("shop", 3) is None
     assert [r.number for r in await store.facts.revisions("shop")] == [2, 1]
+    assert [r.number for r in await store.facts.revisions("shop", limit=1)] == [2]
 
 
 async def test_events_are_numbered_in_order(store: SqlStore, clock: Watch) -> None:

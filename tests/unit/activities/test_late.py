@@ -14,7 +14,7 @@ from iarnet.models.traffic import AppNetwork, ServedPort
 from iarnet.models.work import Effect
 from iarnet.providers.memory import MemoryProvider
 from iarnet.store.open import open_store
-from tests.contract.leading import Led, One
+from tests.contract.leading import Led, One, untold
 from tests.contract.store.values import GIT, NAME, Watch, begin, lease, spec
 
 NETWORK = AppNetwork(address="10.210.8.1", subnet="10.210.8.0/26")
@@ -29,7 +29,7 @@ async def test_users_stay_with_what_a_newer_change_has_deployed(tmp_path: Path) 
     """The gateway comes before the provider, and only the provider knows epochs."""
     store = await open_store(f"sqlite:///{tmp_path}/iarnet.db", Watch())
     gateway, provider = Led(), MemoryProvider("box", network=NETWORK)
-    does, run = Deploying(store, One(provider), One(None), One(gateway)), ActivityEnvironment().run
+    does, run = Deploying(store, One(provider), One(None), One(gateway), untold), ActivityEnvironment().run
     await store.facts.begin(begin(git=GIT))
     newer = (await store.facts.begin(begin())).epoch
     await store.ledger.reserve([lease(NAME)], {"box": lease(NAME).resources})

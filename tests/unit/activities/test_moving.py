@@ -58,7 +58,7 @@ class World:
         self.sourcing = Sourcing(store, self.sources, secrets, AbsentBuilder(), clock)
         revising = Revising(store, self.sources, secrets, lambda *_: "", apply_corrections, clock)
         ports = HostPorts(store.ledger, range(20_000, 20_010))
-        self.planning = Planning(store, self.registry, ports, revising, OWNER, clock)
+        self.planning = Planning(store, self.registry, ports, revising, OWNER, OWNER, clock)
         self.recording = Recording(store, always(OWNER), "localhost", clock, unnamed)
         self.run = ActivityEnvironment().run
 

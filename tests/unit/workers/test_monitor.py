@@ -1,6 +1,7 @@
 """A provider can be placed on at once: measured when it is new, with its figures of before when it isn't. And what is
 told of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from iarnet.models.work import Batch
 from iarnet.providers.memory import MemoryProvider
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
+from tests.contract.store.values import spec
 from workers.monitor import ProviderMonitor, joined
 
 BEFORE, NOW = Resources(cpu_millis=1000, memory_bytes=2**30), Resources(cpu_millis=2000, memory_bytes=2**31)
@@ -70,6 +72,37 @@ async def test_one_that_is_gone_since_is_not_placed_on(store: SqlStore) -> None:
     provider.reachable = False
     await monitor(store, provider).begin()
     assert (await known(store))[0] == "unreachable"
+
+
+async def test_what_a_change_does_to_an_instance_is_no_news_unless_it_fails(store: SqlStore) -> None:
+    provider = MemoryProvider("one")
+    watching = monitor(store, provider)
+    running = asyncio.create_task(watching.run())
+    news = watching.follow(0)
+    assert (await anext(news)).status == "active"
+    names = ("removed", "failing", "other", "another")
+    for name in names:
+        await provider.deploy(spec(name=name, owner="here", ports=()))
+
+    async def told() -> list[str]:
+        return [event.instance.name for event in (await anext(news)).events]
+
+    async with watching.handling("removed", ("died", "removed")):
+        await provider.remove("removed", 1)
+        provider.end("other")
+        assert await told() == ["other"]
+
+    async def fail() -> None:
+        async with watching.handling("failing", ("died", "removed")):
+            provider.end("failing")
+            provider.end("another")
+            assert await told() == ["another"]
+            raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"):
+        await fail()
+    assert await told() == ["failing"]
+    running.cancel()
 
 
 def batch(cursor: int, *names: str, status: Literal["active", "unreachable"] | None = None) -> Batch:
