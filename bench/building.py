@@ -1,8 +1,10 @@
 """`python -m bench.building DIR [--only WORD] [--workers N]`: build what is generated for the projects in a folder,
 run it as hardened as a deployment does, and see whether it answers on its port.
 
-What can be judged here are components with a generated recipe and a port, whose base images the engine has, and that
-need neither a neighbour nor a setting that only a person knows. The others are counted, by reason.
+What can be judged here are components with a generated recipe and a port, whose base images the engine has (in
+whatever version; `setup/machine.py images --all --toolchains` brings most), and that need neither a neighbour, nor a
+setting that only a person knows, nor packages from where nothing can be had. The others are counted, by reason, as
+are the corpora's own mistakes (`bench.corpora.mistakes`).
 """
 
 import argparse
@@ -27,19 +29,32 @@ import requests
 
 from bench.corpora.case import Case
 from bench.corpora.found import found
+from bench.corpora.mistakes import MISTAKES
 from bench.report import Figure, table
 from iarnet.analysis.engine import analyze
 from iarnet.builds.context import RECIPE, ignored_patterns, write_context
+from iarnet.builds.recipe import adapt
 from iarnet.errors import IarnetError
 from iarnet.models.analysis import Analysis
-from iarnet.models.component import Build, Component
+from iarnet.models.component import HARMLESS_CAPABILITIES, Component
 from iarnet.sources.folder import FolderTree
 
 GOAL = 0.9
 _ANSWERS_WITHIN_S = 60.0
 _SILENT_S = 240
-_SAID = 15
-_FROM = re.compile(r"^FROM\s+(?:--\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
+_SAID = 40
+_VERSION = re.compile(r"\d[\d.]*")
+# What a build says where it is not the recipe that fails.
+_BEYOND = {
+    "out of reach": re.compile(
+        r"could not (?:resolve host|reach|connect)|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|unknown ?host|name resolution"
+        r"|name or service not known|connection refused|error sending request|dns error|connect(?:ion)? timed out"
+        # Poetry's words where an index has no JSON interface of its own.
+        r"|unable to find installation candidates",
+        re.IGNORECASE,
+    ),
+    "wants the version that isn't here": re.compile(r"error code EBADENGINE|ERR_PNPM_UNSUPPORTED_ENGINE"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,25 +66,34 @@ class Outcome:
     said: str = ""
 
 
+@dataclass(frozen=True)
+class _Engine:
+    """`images`: the tags it has. `network`: what builds reach their packages by."""
+
+    client: Any
+    images: frozenset[str]
+    network: str | None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.building", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--only", default="", help="projects whose name has this in it")
+    parser.add_argument("--only", default="", help="projects whose name (CORPUS/NAME) has this pattern in it")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--network", help="what builds reach their packages by, as in `builds.network`")
     given = parser.parse_args()
     client: Any = docker.from_env(timeout=_SILENT_S)
-    here = {tag for image in client.images.list() for tag in image.tags}
-    cases = [case for case in found(given.folder.resolve()) if given.only in f"{case.corpus}/{case.name}"]
+    images = frozenset(tag for image in client.images.list() for tag in image.tags)
+    engine = _Engine(client, images, given.network)
+    wanted = re.compile(given.only)
+    cases = [case for case in found(given.folder.resolve()) if wanted.search(f"{case.corpus}/{case.name}")]
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(given.workers) as pool:
-        for of_case in pool.map(partial(_judged, client, here), cases):
+        for of_case in pool.map(partial(_judged, engine), cases):
             outcomes += of_case
             for outcome in of_case:
-                print(f"{outcome.step:10} {outcome.name}", flush=True)
+                print(f"{outcome.step:10} {outcome.name}", *outcome.said.splitlines(), sep="\n    ", flush=True)
     steps = Counter(outcome.step for outcome in outcomes)
-    for outcome in outcomes:
-        if outcome.said:
-            print(f"\n{outcome.name}: {outcome.step}\n{outcome.said}")
     judged = sum(steps[step] for step in ("answers", "build", "start", "answer"))
     said = f"{steps['answers'] / max(1, judged):.1%} ({steps['answers']} of {judged})"
     reasons = ", ".join(f"{count} {step}" for step, count in steps.most_common() if step != "answers")
@@ -78,30 +102,33 @@ def main() -> None:
     print(table([Figure("generated images that build and answer", said, f"≥ {GOAL:.0%}", met=met)]))
 
 
-def _judged(client: Any, here: set[str], case: Case) -> list[Outcome]:
+def _judged(engine: _Engine, case: Case) -> list[Outcome]:
     name = f"{case.corpus}/{case.name}"
     try:
         analysis = analyze(FolderTree(case.path))
     except IarnetError as error:
         return [Outcome(name, f"refused ({error.code})")]
-    return [
-        Outcome(f"{name}:{component.name}", reason)
-        if reason
-        else _tried(client, f"{name}:{component.name}", case, component)
-        for component in analysis.components
-        for reason in [_beyond(analysis, component, here)]
-    ]
+    return [_of_component(engine, case, analysis, component) for component in analysis.components]
 
 
-def _beyond(analysis: Analysis, component: Component, here: set[str]) -> str:
+def _of_component(engine: _Engine, case: Case, analysis: Analysis, component: Component) -> Outcome:
+    project = f"{case.corpus}/{case.name}"
+    name = f"{project}:{component.name}"
+    if reason := _beyond(analysis, component, engine.images):
+        return Outcome(name, reason)
+    if mistake := MISTAKES.get(name) or MISTAKES.get(project):
+        return Outcome(name, "the corpus's own mistake", mistake)
+    return _tried(engine, name, case.path, component)
+
+
+def _beyond(analysis: Analysis, component: Component, here: frozenset[str]) -> str:
     """Why it can't be judged here."""
     build = component.build
     if build is None or build.recipe is None:
         return "not generated"
     if not component.ports:
         return "without a port"
-    stages = {stage for _, stage in _FROM.findall(build.recipe)}
-    if any(base not in here and base not in stages for base, _ in _FROM.findall(build.recipe)):
+    if not all(_bases(component, here).values()):
         return "no such toolchain here"
     if any(edge.from_ == component.name for edge in analysis.edges):
         return "needs a neighbour"
@@ -110,26 +137,48 @@ def _beyond(analysis: Analysis, component: Component, here: set[str]) -> str:
     return ""
 
 
-def _tried(client: Any, name: str, case: Case, component: Component) -> Outcome:
+def _bases(component: Component, here: frozenset[str]) -> dict[str, str]:
+    """The base images that its recipe names, and what the engine has in their place: "" for nothing."""
+    recipe = component.build.recipe if component.build else None
+    wanted = adapt(recipe or "", where=component.name, args={}, base_images={}).bases
+    return {base: base if base in here else _nearest(base, here) for base in wanted}
+
+
+def _nearest(base: str, here: frozenset[str]) -> str:
+    """The image of that name and kind (`-slim`, `-jre`) whose version is the closest."""
+    base = base if ":" in base else f"{base}:latest"
+    kind, version = _VERSION.sub("", base), _numbers(base)
+    alike = [tag for tag in here if _VERSION.sub("", tag) == kind]
+    return min(alike, key=lambda tag: [abs(a - b) for a, b in zip(version, _numbers(tag), strict=False)], default="")
+
+
+def _numbers(tag: str) -> list[int]:
+    return [int(part) for version in _VERSION.findall(tag) for part in version.split(".") if part]
+
+
+def _tried(engine: _Engine, name: str, root: Path, component: Component) -> Outcome:
     assert component.build
     tag = f"iarnet-bench-building:{secrets.token_hex(6)}"
     try:
-        if problem := _built(client, case.path, component.build, tag):
-            return Outcome(name, "build", problem)
-        with _running(client, tag, component) as container:
+        recipe = adapt(
+            component.build.recipe or "", where=name, args={}, base_images=_bases(component, engine.images)
+        ).text
+        if problem := _built(engine, root / component.build.context, recipe, tag):
+            reason = next((reason for reason, words in _BEYOND.items() if words.search(problem)), "build")
+            return Outcome(name, reason, problem)
+        with _running(engine, tag, component, recipe) as container:
             return _asked(container, name, component)
     except docker.errors.APIError as error:
         return Outcome(name, "start", str(error))
     except requests.RequestException as error:
         return Outcome(name, "build", f"nothing more came from it: {error}")
     finally:
-        for image in client.images.list(name=tag):
-            client.images.remove(image.id, force=True)
+        for image in engine.client.images.list(name=tag):
+            engine.client.images.remove(image.id, force=True)
 
 
-def _built(client: Any, root: Path, build: Build, tag: str) -> str:
+def _built(engine: _Engine, folder: Path, recipe: str, tag: str) -> str:
     """What went wrong."""
-    folder = root / build.context
     ignore = folder / ".dockerignore"
     archive, content = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -137,11 +186,18 @@ def _built(client: Any, root: Path, build: Build, tag: str) -> str:
             tar.add(path, str(path.relative_to(folder)), recursive=False, filter=_as_in_git)
     archive.seek(0)
     patterns = ignored_patterns(ignore.read_text() if ignore.is_file() else "")
-    write_context(archive, content, recipe=build.recipe or "", ignore=patterns, extra={}, mtime=time.time())
+    write_context(archive, content, recipe=recipe, ignore=patterns, extra={}, mtime=time.time())
     content.seek(0)
     said: list[str] = []
-    steps = client.api.build(
-        fileobj=content, custom_context=True, dockerfile=RECIPE, tag=tag, rm=True, forcerm=True, decode=True
+    steps = engine.client.api.build(
+        fileobj=content,
+        custom_context=True,
+        dockerfile=RECIPE,
+        tag=tag,
+        network_mode=engine.network,
+        rm=True,
+        forcerm=True,
+        decode=True,
     )
     for step in steps:
         said.append(step.get("stream", ""))
@@ -157,11 +213,12 @@ def _as_in_git(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 @contextmanager
-def _running(client: Any, tag: str, component: Component) -> Iterator[Any]:
-    container = client.containers.run(
+def _running(engine: _Engine, tag: str, component: Component, recipe: str) -> Iterator[Any]:
+    container = engine.client.containers.run(
         tag,
         detach=True,
         cap_drop=["ALL"],
+        cap_add=[] if component.user or "\nUSER " in recipe else sorted(HARMLESS_CAPABILITIES),
         security_opt=["no-new-privileges"],
         mem_limit=component.resources.memory_bytes,
         environment={setting.name: setting.value for setting in component.env if setting.value is not None},

@@ -63,6 +63,16 @@ def golang() -> tuple[str, Files]:
     return _output("go", "env", "GOVERSION"), [*files, (Path(_output("go", "env", "GOROOT")), "tree/go")]
 
 
+def rust() -> tuple[str, Files]:
+    """This machine's toolchain; without it the Dockerfile takes Debian's, which is years older."""
+    files: Files = [("Copied from the building machine.\n", "tree/README")]
+    if not shutil.which("rustc"):
+        return "", files
+    root = Path(_output("rustc", "--print", "sysroot"))
+    programs: Files = [(root / "bin" / name, f"tree/bin/{name}") for name in ("cargo", "rustc")]
+    return _output("rustc", "--version"), [*files, *programs, (root / "lib", "tree/lib")]
+
+
 def _tags(name: str, versions: str) -> tuple[str, ...]:
     return tuple(f"{name}:{version}" for version in versions.split())
 
@@ -108,6 +118,13 @@ IMAGES = (
     Image("mariadb", _tags("mariadb", "11 10.11 10 lts latest") + _tags("mysql", "8 8.0 8.4 5.7 latest"), core=False),
     Image("rabbitmq", _tags("rabbitmq", "3-management 3 3-management-alpine 3-alpine management latest"), core=False),
     Image("nats", _tags("nats", "2 2-alpine alpine latest"), core=False),
+)
+
+# More languages, for those who measure with projects of all kinds (`bench.building`); nothing else needs them.
+TOOLCHAINS = (
+    Image("rust", _tags("rust", "1-slim-bookworm 1 slim 1-bookworm"), material=rust),
+    Image("php", (*_tags("php", "8.2-apache 8.3-apache 8.4-apache 8.2-cli 8.3-cli 8.4-cli"), "composer:2")),
+    Image("wildfly", ("quay.io/wildfly/wildfly:30.0.1.Final-jdk17",), base="maven"),
 )
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from catalogue import IMAGES, Image
+from catalogue import IMAGES, TOOLCHAINS, Image
 from packages import require
 from places import Stopwatch, run_logged, say
 
@@ -29,12 +29,13 @@ PULL_SECONDS = 600
 BUILD_SECONDS = 1800
 
 
-def provide(host: str, *, every: bool = False) -> None:
-    """Make the core images available in the engine (all of them with `every`); exits with the log of what failed."""
+def provide(host: str, *, every: bool = False, toolchains: bool = False) -> None:
+    """Make the core images available in the engine (all of them with `every`, more languages with `toolchains`);
+    exits with the log of what failed."""
     require({"docker": "docker.io"})
     watch = Stopwatch()
     images = Images(host)
-    wanted = [image for image in IMAGES if every or image.core]
+    wanted = [image for image in IMAGES if every or image.core] + list(TOOLCHAINS if toolchains else ())
     missing = images.missing(wanted)
     if missing and images.can_pull():
         missing = images.pull(missing)

@@ -1,5 +1,5 @@
-"""Make this machine able to run containers and tests: `machine.py engine-up | engine-down | images [--all] | all |
-host | pebble | temporal`.
+"""Make this machine able to run containers and tests: `machine.py engine-up | engine-down | images | all | host |
+pebble | temporal`; `--all` and `--toolchains` bring more images.
 
 Uses what is there first, adds only what is missing, and may be run again at any time.
 """
@@ -24,9 +24,9 @@ def main() -> None:
     for name in go_programs.NAMES:
         commands.add_parser(name, help=f"build {name} for the tests, and print where it is")
     for name in ("images", "all"):
-        commands.add_parser(name, help="engine and base images").add_argument(
-            "--all", action="store_true", help="also the images and programs that only tests need"
-        )
+        command = commands.add_parser(name, help="engine and base images")
+        command.add_argument("--all", action="store_true", help="also the images and programs that only tests need")
+        command.add_argument("--toolchains", action="store_true", help="also base images of more languages")
     arguments = parser.parse_args()
     if arguments.command == "host":
         print(_running_host())
@@ -46,7 +46,7 @@ def main() -> None:
             packages.require(packages.FOR_TESTS, packages.HIDDEN)
             for name in go_programs.NAMES:
                 go_programs.provide(name)
-        images.provide(host, every=arguments.all)
+        images.provide(host, every=arguments.all, toolchains=arguments.toolchains)
 
 
 def _running_host() -> str:

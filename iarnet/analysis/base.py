@@ -101,6 +101,8 @@ class Profile:
     dependencies: frozenset[str] = frozenset()
     recipe: str | None = None
     context: str = "."
+    optional: frozenset[str] = frozenset()
+    """Settings of which the code asks whether they are there: what they point to it can do without."""
     port_env: str | None = None
     """The setting that changes the port, for whoever gives it a value."""
     clues: tuple[Clue, ...] = ()

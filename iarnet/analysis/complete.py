@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from posixpath import basename, dirname
 from typing import Any
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Clue, Files, Profile
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.folders import aside, manifests, own_manifest
+from iarnet.analysis.folders import own_manifest
 from iarnet.analysis.names import FRONT, component_name, unique
+from iarnet.analysis.packing import code_root, mounted, note_language, packed
 from iarnet.analysis.roots import Recogniser
 from iarnet.analysis.service_table import Service
 from iarnet.analysis.structures.dockerfile import (
@@ -19,6 +19,7 @@ from iarnet.analysis.structures.dockerfile import (
     home,
     port_settings,
     read_facts,
+    target_of,
     variant,
 )
 from iarnet.analysis.structures.quantities import program
@@ -50,7 +51,7 @@ def _name_jobs(findings: Findings) -> None:
 
 def _from_image(draft: Draft) -> None:
     image = draft.facts["image"]
-    draft.service = services.by_image(image)
+    draft.service = services.by_image(image) or services.by_name(draft.name, image, draft.facts.get("ports", ()))
     if draft.service:
         literals = {name: variable.value for name, variable in draft.env.items() if variable.value is not None}
         for name, value in services.facts(draft.service, image, literals).items():
@@ -95,23 +96,28 @@ def _from_code(
     started = _start(draft)
     facts, clues = _dockerfile_facts(files, build)
     if build and build.dockerfile:
-        _as_service(files, draft, build.dockerfile, build.target)
+        _as_service(files, findings, draft, build)
     if build and build.dockerfile:
-        draft.root = _code_root(files, draft.root, build.dockerfile)
+        draft.root = code_root(files, draft.root, build.dockerfile)
     start = started or facts.get("start_command")
     if draft.service:
         profile = recognise(draft.root, start)
     else:
         only = not (build and build.dockerfile) or variant(build.dockerfile) == ""
-        profile = _packed(files, recognise, draft.root, start, only=only)
-    quiet = draft.facts.get("kind") == "job" or bool(started and profile and profile.kind in ("worker", "job"))
+        profile = packed(files, recognise, draft, start, only=only)
+    if profile is None:
+        profile = mounted(files, recognise, draft, start)
+    declared = draft.facts.get("kind")
+    quiet = declared == "job" or bool(started and (declared or (profile and profile.kind)) in ("worker", "job"))
     for name in facts:
         if not (name in SERVED and quiet) and not (name == "start_command" and started):
             draft.offer(name, facts[name], clues.get(name), "dockerfile")
     if profile and build and build.dockerfile and "ports" not in facts:
-        _port_by_setting(files, draft, build.dockerfile, profile)
+        _port_by_setting(files, draft, build, profile)
     if profile:
         _from_profile(findings, draft, profile)
+    elif build and build.dockerfile and not draft.service:
+        note_language(files, draft, build, start)
     if "build" not in draft.facts and not findings.whole and len(findings.drafts) > 1:
         message = f"nothing in {draft.root!r} says how to build {draft.name}; it is left out"
         findings.warnings.append(Warning(code="not-built", message=message, file=_place(draft)))
@@ -133,60 +139,31 @@ def _place(draft: Draft) -> str | None:
     return next((evidence.file for evidence in draft.evidence), None)
 
 
-def _port_by_setting(files: Files, draft: Draft, dockerfile: str, profile: Profile) -> None:
+def _port_by_setting(files: Files, draft: Draft, build: Build, profile: Profile) -> None:
     """The image itself tells the program where to listen."""
-    found = port_settings(files, dockerfile).get(profile.port_env or "")
+    path = build.dockerfile or ""
+    found = port_settings(files, path, build.target).get(profile.port_env or "")
     if found:
-        clue = Clue("ports", f"{profile.port_env}={found[0]}", dockerfile, found[1])
+        clue = Clue("ports", f"{profile.port_env}={found[0]}", path, found[1])
         draft.offer("ports", (Port(port=found[0]),), clue, "dockerfile")
 
 
-def _as_service(files: Files, draft: Draft, dockerfile: str, target: str | None) -> None:
+def _as_service(files: Files, findings: Findings, draft: Draft, build: Build) -> None:
     """A database with something added to its image is still that database."""
-    base, settings = base_image(files, dockerfile, target)
-    draft.service = services.by_image(base) if base else None
-    if draft.service is None or own_manifest(files, draft.root or "."):
-        draft.service = None
+    path, declared = build.dockerfile or "", draft.facts.get("ports", ())
+    base, settings = base_image(files, path, build.target)
+    service = services.by_image(base) or services.by_name("", base, declared) if base else None
+    if service is None or own_manifest(files, draft.root or "."):
         return
+    started = _start(draft) or read_facts(files, path, build.target)[0].get("start_command") or ""
+    if _asks(findings, draft, service, started):
+        return
+    draft.service = service
     for name, value in settings.items():
         draft.set(name, value)
     for name, fact in services.facts(draft.service, base, settings).items():
         draft.offer(name, fact)
     _speak_tcp(draft, draft.service)
-
-
-def _code_root(files: Files, root: str, dockerfile: str) -> str:
-    """Where the whole repository is the context, the program is in the folder of its Dockerfile."""
-    folder = home(files, dockerfile)
-    return folder if root == "." and own_manifest(files, folder) else root
-
-
-def _packed(files: Files, recognise: Recogniser, root: str, start: str | None, *, only: bool) -> Profile | None:
-    """The program that is built in a folder: its own; where there is none, the one further down that the start
-    command names, or, as `only` allows, the only one, pages apart."""
-    profile = recognise(root, start)
-    own = recognise(root) if start else profile
-    folders = sorted({dirname(path) or "." for path in manifests(files, root, 4)} - {root})[:MAX_MEMBERS]
-    if not folders or (profile and own and own.runnable):
-        return profile
-    members = {
-        folder: found for folder in folders if not aside(folder) and (found := recognise(folder)) and found.runnable
-    }
-    said = set(re.split(r"[^\w.-]+", start or ""))
-    named = [folder for folder, found in members.items() if _named(said, folder, found)]
-    servers = [folder for folder, found in members.items() if found.kind in ("web", "api")]
-    rest = (servers, list(members)) if only and not (profile and profile.runnable) else ()
-    alone = next((choice[0] for choice in (named, *rest) if len(choice) == 1), None)
-    return recognise(alone, start) if alone else profile
-
-
-MAX_MEMBERS = 60
-
-
-def _named(said: set[str], folder: str, profile: Profile) -> bool:
-    binary = re.match(r"\./([\w.-]+)", profile.start_command or "")
-    names = {basename(folder), *(binary.groups() if binary else ())}
-    return any(word in names or word.endswith(f"-{basename(folder)}") for word in said)
 
 
 def _own_dockerfile(files: Files, draft: Draft, dockerfile_of: dict[str, str]) -> None:
@@ -200,7 +177,8 @@ def _own_dockerfile(files: Files, draft: Draft, dockerfile_of: dict[str, str]) -
         return
     path = dockerfile_of.get(draft.root or ".")
     if path:
-        draft.facts["build"] = Build(context=context_of(files, path), dockerfile=path)
+        target = target_of(files, path)
+        draft.facts["build"] = Build(context=context_of(files, path), dockerfile=path, target=target)
 
 
 def _dockerfile_facts(files: Files, build: Build | None) -> tuple[dict[str, Any], dict[str, Clue]]:
@@ -250,7 +228,8 @@ def _kind(draft: Draft, profile: Profile) -> str:
 
 def _workers(findings: Findings, draft: Draft, profile: Profile) -> None:
     """Further programs of the same folder. Declared processes (a Procfile) know better."""
-    if any(e.detector in ("procfile", "platforms", "kubernetes") for e in draft.evidence):
+    beside = [other for other in findings.drafts if other.root == draft.root]
+    if any(e.detector in ("procfile", "platforms", "kubernetes") for other in beside for e in other.evidence):
         return
     for worker in profile.workers:
         suffix = "worker" if len(profile.workers) == 1 else component_name(worker.framework or worker.kind)
@@ -276,6 +255,14 @@ def _command(draft: Draft) -> None:
         draft.facts["command"] = program(draft.facts["start_command"], draft.name)
     draft.facts.setdefault("kind", _guess(draft))
     _note_variables(draft)
+
+
+def _asks(findings: Findings, draft: Draft, service: Service, start: str) -> bool:
+    """With a command of its own, and told where another one is: a copy of its data perhaps, but not the service."""
+    others = {other.name for other in findings.drafts} - {draft.name}
+    told = (v.value for name, v in draft.env.items() if services.role(name, service.own) in ("host", "address"))
+    stems = {name[:5] for name in (service.key, *service.images)}
+    return bool(start) and not any(stem in start for stem in stems) and not others.isdisjoint(told)
 
 
 _VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]{1,80})(:?-)?")

@@ -178,5 +178,10 @@ def _written(files: Files, draft: Draft, service: Service) -> list[str]:
     if draft.root is None:
         return []
     stem = {"postgres": "postgres(?:ql)?", "mssql": "mssql|sqlserver"}.get(service.key, "mysql|mariadb")
-    found = files.grep(rf"\b((?:{stem})(?:\+\w+)?)://", draft.root, (*SOURCES, *EXAMPLES))
-    return [match.groups[0] for match in found if not re.search(r"replace|startswith|starts_with|sub\(", match.text)]
+    root = draft.root
+
+    def read() -> list[str]:
+        found = files.grep(rf"\b((?:{stem})(?:\+\w+)?)://", root, (*SOURCES, *EXAMPLES))
+        return [m.groups[0] for m in found if not re.search(r"replace|startswith|starts_with|sub\(", m.text)]
+
+    return files.once(f"schemes {stem} {root}", read)

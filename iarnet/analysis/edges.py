@@ -5,12 +5,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from iarnet.analysis import mentions, services
 from iarnet.analysis.base import Clue, Files
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import did_you_mean, words
-from iarnet.analysis.service_table import EMBEDDED, SERVICES, Service
+from iarnet.analysis.needs import wanted
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import EnvVar
@@ -72,8 +73,8 @@ def _host(part: str) -> str | None:
     if "://" in part:
         authority = re.split(r"[/?#]", part.split("://", 1)[1])[0]
         return authority.rpartition("@")[2].partition(":")[0]
-    if part.startswith("host="):
-        return part.removeprefix("host=")
+    if written := re.match(r"(?:host|server|source)=(?:tcp:)?([\w.-]+)", part):
+        return written[1]
     found = re.fullmatch(r"(?:[^@/]*@)?(?:tcp\()?([\w.-]+):\d+\)?(?:/.*)?", part)
     return found[1] if found else None
 
@@ -136,7 +137,8 @@ def _drivers(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
             continue
         for service, why in wanted(draft, frozenset(present)):
             if service.key in present:
-                yield _edge(findings, draft, _nearest(draft, present[service.key]), why, 0.9, "drivers")
+                target = _nearest(draft, present[service.key], _needed(findings, draft))
+                yield _edge(findings, draft, target, why, 0.9, "drivers")
 
 
 def _clients(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
@@ -161,72 +163,25 @@ def _depends(draft: Draft, name: str) -> bool:
     return draft.profile is not None and name in draft.profile.dependencies
 
 
-def _nearest(draft: Draft, services: list[Draft]) -> Draft:
-    """Of several databases of a kind the one that a setting points to, that is called alike, or that lies nearest."""
+def _needed(findings: Findings, draft: Draft) -> set[str]:
+    return {edge.to for edge in findings.edges if edge.from_ == draft.name}
+
+
+def _nearest(draft: Draft, services: list[Draft], needed: set[str]) -> Draft:
+    """Of several databases of a kind the one that a setting points to, that is declared to be needed, that is called
+    alike, or that lies nearest."""
     values = [(name, variable.value) for name, variable in draft.env.items()]
 
-    def rank(service: Draft) -> tuple[bool, bool, int]:
+    def rank(service: Draft) -> tuple[bool, bool, bool, int]:
         pointed = any(points(name, value, service.name) for name, value in values)
         alike = bool(set(draft.name.split("-")) & set(service.name.split("-")) - _GENERIC)
-        return pointed, alike, len(posixpath.commonprefix([f"{draft.root}/", f"{service.root}/"]))
+        near = len(posixpath.commonprefix([f"{draft.root}/", f"{service.root}/"]))
+        return pointed, service.name in needed, alike, near
 
     return max(services, key=rank)
 
 
 _GENERIC = words("db database service api server app redis postgres mysql mongo data")
-
-
-def wanted(draft: Draft, present: frozenset[str] = frozenset()) -> list[tuple[Service, str]]:
-    """The services that a component uses, with the reason: drivers among its dependencies, names it reads.
-
-    A library for several SQL databases counts for one of them: the one that settings name, that is declared, or the
-    first.
-    """
-    found: dict[str, tuple[Service, str]] = {}
-    named = {service.key: name for name in draft.reads if (service := services.by_setting(name))}
-    for service in SERVICES:
-        if service.key in named and not _outside(draft, named[service.key]):
-            found[service.key] = (service, f"reads {named[service.key]}")
-    drivers = services.by_driver(draft.profile.dependencies if draft.profile else frozenset())
-    sql = [service for service in drivers if service.family == "sql"]
-    if len(drivers) >= MANY and not named:
-        drivers, sql = [], []  # a tool for other people's servers
-    if _embeds(draft, sql) and not {s.key for s in sql} & {*named, *present}:
-        sql, drivers = [], [service for service in drivers if service.family != "sql"]
-    chosen = next((s for s in sql if s.key in named), None) or next((s for s in sql if s.key in present), None)
-    for service in drivers:
-        if service.family == "sql" and (service != (chosen or sql[0]) or _outside(draft, "DATABASE_URL")):
-            continue
-        found.setdefault(service.key, (service, "has a driver among its dependencies"))
-    if _uses_celery(draft) and not found.keys() & _BROKERS:
-        key = next((name for name in sorted(_BROKERS) if name in present), "rabbitmq")
-        found[key] = (services.by_key(key), "uses Celery, whose default broker it is")
-    return [found[service.key] for service in SERVICES if service.key in found]
-
-
-_BROKERS = frozenset({"redis", "rabbitmq"})
-MANY = 5
-LITE = words("github.com/mattn/go-sqlite3 modernc.org/sqlite gorm.io/driver/sqlite github.com/glebarez/sqlite "
-             "github.com/glebarez/go-sqlite sqlite3 better-sqlite3")  # fmt: skip
-
-
-def _embeds(draft: Draft, servers: list[Service]) -> bool:
-    """A program that brings a database of its own, and can do with a choice of others. One server beside SQLite is
-    the server for production."""
-    known = draft.profile.dependencies if draft.profile else frozenset()
-    return bool(known & EMBEDDED) or (bool(known & LITE) and len(servers) > 1)
-
-
-def _uses_celery(draft: Draft) -> bool:
-    """With a broker from elsewhere declared, none is needed."""
-    declared = any(draft.has(name) for name in ("CELERY_BROKER_URL", "BROKER_URL"))
-    return draft.profile is not None and "celery" in draft.profile.dependencies and not declared
-
-
-def _outside(draft: Draft, name: str) -> bool:
-    """A declared value that points to a host elsewhere, or to a file."""
-    value = draft.value(name) or ""
-    return bool(re.search(r"://[^/]*@?[\w-]+\.[\w.-]+|^sqlite|^file:", value))
 
 
 def _values(findings: Findings) -> Iterator[tuple[Edge, Evidence]]:
@@ -297,12 +252,13 @@ def _target(draft: Draft, wanted_name: str, findings: Findings) -> Draft | None:
     return behind[0] if generic and len(behind) == 1 and draft.kind in ("web", "static") else None
 
 
-def _variants(name: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def _variants(name: str) -> frozenset[str]:
     found = {name, name.replace("-", "")}
     for suffix in _SUFFIXES:
         if name.endswith(suffix):
             found |= {name.removesuffix(suffix), name.removesuffix(suffix).replace("-", "")}
-    return found
+    return frozenset(found)
 
 
 def _edge(

@@ -138,8 +138,11 @@ class TreeFiles:
     def _searchable(self, path: str) -> str:
         """The text without its huge lines, on which an expression may take a time that grows with their square."""
         if path not in self._searched:
-            lines = (self.text(path) or "").split("\n")
-            self._searched[path] = "\n".join([line if len(line) <= LINE_LIMIT else "" for line in lines])
+            text = self.text(path) or ""
+            lines = text.split("\n")
+            if max(map(len, lines)) > LINE_LIMIT:
+                text = "\n".join([line if len(line) <= LINE_LIMIT else "" for line in lines])
+            self._searched[path] = text
         return self._searched[path]
 
     def _load(self, path: str) -> str | None:

@@ -14,6 +14,8 @@ ASIDE = words(
 EXAMPLES = words("example examples")
 TESTING = words("test tests testing e2e spec specs fixtures benchmark benchmarks")
 """Words that say so wherever they stand in a folder's name."""
+HOLDERS = words("docker .docker deploy deployment deployments container containers ops compose docker-compose")
+"""Folders that say how what lies elsewhere is packed and run."""
 MANIFESTS = words(
     "package.json pyproject.toml requirements.txt Pipfile setup.py environment.yml manage.py go.mod Cargo.toml "
     "pom.xml build.gradle build.gradle.kts composer.json Gemfile mix.exs deno.json deno.jsonc Procfile "

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iarnet.analysis.base import Files
+from iarnet.analysis.base import Files, Match
 from iarnet.analysis.draft import Draft, Findings
 from iarnet.analysis.names import words
 
@@ -42,7 +42,7 @@ def addresses(files: Files, findings: Findings) -> Iterator[Mention]:
     machine is another's alone, as developers start both beside each other."""
     programs = [d for d in findings.drafts if d.root is not None and not d.service]
     for draft in programs if len(programs) > 1 else ():
-        for match in files.grep(_URL, draft.root or ".", _CODE):
+        for match in _urls(files, draft.root or "."):
             parts = match.path.split("/")
             if not _ASIDE.isdisjoint(parts) or parts[-1] in _LOCKS or owner(findings, match.path) is not draft:
                 continue
@@ -51,6 +51,10 @@ def addresses(files: Files, findings: Findings) -> Iterator[Mention]:
             target = _at(findings, draft, port) if here else called(findings, draft, host)
             if target and not (here and draft.kind not in FRONT_KINDS):
                 yield Mention(draft, target, match.text.strip()[:120], match.path, match.line, not here)
+
+
+def _urls(files: Files, root: str) -> list[Match]:
+    return files.once(f"urls {root}", lambda: list(files.grep(_URL, root, _CODE)))
 
 
 def proxies(files: Files, findings: Findings) -> Iterator[Mention]:

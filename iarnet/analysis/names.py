@@ -16,7 +16,12 @@ def component_name(text: str) -> str:
 def folder_name(path: str) -> str:
     """Of what is in a folder below the top: by its last part, unless that only says that there is code."""
     parts = path.split("/")
-    return component_name(parts[-2] if len(parts) > 1 and parts[-1] in _INNER else parts[-1])
+    return component_name(parts[-2] if len(parts) > 1 and is_inner(path) else parts[-1])
+
+
+def is_inner(path: str) -> bool:
+    """Whether a folder's name only says that there is code."""
+    return path.rpartition("/")[2] in _INNER
 
 
 _INNER = frozenset({"src", "source", "code"})

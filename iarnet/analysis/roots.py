@@ -39,6 +39,8 @@ class Recogniser:
 
     def _ask(self, root: str, start: str | None) -> Profile | None:
         """The first that finds a program. Pages that a server of the same folder delivers are a part of it."""
+        if start and (pages := self._pages(root, start)):
+            return pages
         found: Profile | None = None
         for ecosystem in self._order(root, start):
             profile = self._answer(ecosystem, root, start)
@@ -48,6 +50,13 @@ class Recogniser:
                 return profile
             found = profile if found is None or profile.runnable else found
         return found
+
+    def _pages(self, root: str, start: str) -> Profile | None:
+        """In the folder of a generator of pages, a command of nobody's is the generator's: the image knows it."""
+        own = self(root) if TOOLS.get(next(iter(words_of(start)), "")) is None else None
+        if own is None or own.ecosystem != "static" or own.framework is None:
+            return None
+        return replace(own, start_command=start, ports=(), health=None, recipe=None)
 
     def _order(self, root: str, start: str | None) -> Sequence[Ecosystem]:
         """A command that is declared is first shown to whom it belongs, then to who would start a program anyway."""
@@ -211,6 +220,8 @@ def _add(findings: Findings, folder: _Folder) -> None:
 def _add_programs(findings: Findings, folder: _Folder) -> None:
     if folder.processes:
         build = folder.dockerfiles[0].facts["build"] if folder.dockerfiles else None
+        if not build and _serves_unasked(folder):
+            _take(findings, Draft("web", folder.path))
         for detector, process in folder.processes:
             draft = draft_of(process, detector)
             draft.name = draft.name or ("web" if len(folder.processes) > 1 else _name(folder))
@@ -224,6 +235,13 @@ def _add_programs(findings: Findings, folder: _Folder) -> None:
         _take(findings, draft)
     if not folder.dockerfiles:
         _take(findings, Draft(_name(folder), folder.path))
+
+
+def _serves_unasked(folder: _Folder) -> bool:
+    """Whether a file lists the helpers of an application that serves, which starts by itself where it was written."""
+    listed = {detector for detector, _ in folder.processes} == {"procfile"}
+    helpers = all(process.facts.get("kind") == "worker" for _, process in folder.processes)
+    return listed and helpers and bool(folder.profile and folder.profile.framework and folder.profile.kind == "web")
 
 
 def _take(findings: Findings, draft: Draft) -> None:
@@ -246,5 +264,8 @@ def _name(folder: _Folder) -> str:
     """A folder's own name; at the root of the tree, which has none, the kind of program."""
     if folder.path != ".":
         return folder_name(folder.path)
+    exposed = any(declared.facts.get("ports") for declared in folder.dockerfiles)
     kind = folder.profile.kind if folder.profile else "web"
-    return {"static": "web", "job": "job", "worker": "worker", "api": "api"}.get(kind, "web")
+    if exposed and kind in ("job", "worker"):
+        return "web"
+    return {"job": "job", "worker": "worker", "api": "api"}.get(kind, "web")

@@ -1,6 +1,7 @@
 """Which service a driver, an image or a setting speaks of, and what it takes to run it."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from iarnet.analysis.service_table import SERVICES, Service
@@ -17,6 +18,15 @@ def by_image(image: str) -> Service | None:
     parts = split_image(image)[0].split("/")
     names = {parts[-1], "/".join(parts[-2:])}
     return next((service for service in SERVICES if not names.isdisjoint(service.images)), None)
+
+
+def by_name(name: str, image: str, ports: Iterable[Port]) -> Service | None:
+    """The service that an image from elsewhere is: it or its component is called so, and it listens where the service
+    does."""
+    said = re.split(r"[-_.]", f"{name}-{split_image(image)[0].split('/')[-1]}".lower())
+    words = {re.sub(r"\d+$", "", word) for word in said}
+    opened = {port.port for port in ports}
+    return next((s for s in SERVICES if s.port in opened and not words.isdisjoint(s.images)), None)
 
 
 def split_image(image: str) -> tuple[str, str]:
@@ -66,7 +76,10 @@ _SUFFIXES = "|".join(sorted(_ROLES, key=len, reverse=True))
 
 
 def facts(service: Service, image: str, env: dict[str, str]) -> dict[str, object]:
-    """What running the service takes, as fields of Component. `env`: its settings that have literal values."""
+    """What running the service takes, as fields of Component. `env`: its settings that have literal values. Of an
+    image that is not known only that it is the service."""
+    if by_image(image) is None:
+        return {"kind": service.kind, "health": HealthCheck(type="tcp", port=service.port, interval_s=5.0)}
     found: dict[str, object] = {
         "kind": service.kind,
         "ports": (Port(port=service.port, protocol="tcp"),),

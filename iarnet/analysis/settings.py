@@ -2,11 +2,13 @@
 
 from iarnet.analysis import services
 from iarnet.analysis.base import Files
-from iarnet.analysis.connections import connection, login, service_settings, setting
+from iarnet.analysis.connections import Connection, connection, login, service_settings, setting
 from iarnet.analysis.draft import Draft, Findings
-from iarnet.analysis.edges import Pointer, in_browser, pointers, points, wanted
+from iarnet.analysis.edges import Pointer, in_browser, pointers, points
 from iarnet.analysis.names import unique
+from iarnet.analysis.needs import wanted
 from iarnet.analysis.service_table import Service
+from iarnet.analysis.services import role
 from iarnet.models.analysis import Evidence, Warning
 from iarnet.models.component import Port
 
@@ -90,8 +92,13 @@ _USER = {"POSTGRES_USER": "app", "POSTGRES_DB": "app"}
 
 
 def _complete_login(draft: Draft, service: Service) -> None:
-    """What is declared without a value, as a cluster takes it from a Secret that is not here, is as for a new one."""
+    """What is declared without a value, as a cluster takes it from a Secret that is not here, is as for a new one. An
+    empty password is none, unless the database is told so: its image refuses it."""
     users, passwords, databases = login(service)
+    if not any("ALLOW_EMPTY" in name or name == "POSTGRES_HOST_AUTH_METHOD" for name in draft.env):
+        for name in passwords:
+            if draft.value(name) == "":
+                draft.env[name] = draft.env[name].model_copy(update={"value": None})
     for name in (*users, *databases, *passwords):
         if name in draft.env and name in passwords:
             draft.set(name, "{secret}", f"{draft.name}/password")
@@ -119,8 +126,21 @@ def _tell_service(files: Files, source: Draft, target: Draft, conventional: bool
     found = connection(target)
     if found is None:
         return
+    if found.secret:
+        _fill_passwords(source, found)
     for name, value in service_settings(files, source, found, conventional=conventional).items():
         source.set(name, value, found.secret if "{secret}" in value else None)
+
+
+def _fill_passwords(source: Draft, found: Connection) -> None:
+    """The generated password, where a declaration leaves an empty one."""
+    gap = f":@{found.host}"
+    for name, variable in source.env.items():
+        if variable.value == "" and role(name, found.service.prefixes) == "password":
+            source.env[name] = variable.model_copy(update={"value": found.password, "secret": found.secret})
+        elif variable.value and gap in variable.value:
+            value = variable.value.replace(gap, f":{found.password}@{found.host}")
+            source.env[name] = variable.model_copy(update={"value": value, "secret": found.secret})
 
 
 def _wire(files: Files, findings: Findings, source: Draft) -> None:

@@ -39,6 +39,9 @@ TOOLS = {
     "cargo": "rust",
 }
 """The ecosystem whose programs are started with a command."""
+LANGUAGES = {"node": "javascript", "dotnet": "c#", "deno": "typescript",
+             **{name: name for name in ("python", "ruby", "php", "java", "elixir", "go", "rust")}}  # fmt: skip
+"""What most programs of an ecosystem are written in."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 

@@ -52,6 +52,8 @@ _WORKERS = re.compile(r"(?i)worker|consumer|scheduler|cron|daemon|agent|bot|proc
 _LOOPS = re.compile(
     r"\bfor\s*\{|time\.NewTicker|\.Consume\(|\.Subscribe\(|asynq\.NewServer|select\s*\{\s*\}|ReadMessage\("
 )
+_WITH_C = ("github.com/mattn/go-sqlite3", "gorm.io/driver/sqlite", "github.com/jinzhu/gorm/dialects/sqlite")
+"""Packages, and modules that there is no other use for, which do nothing without a C compiler."""
 _USED = re.compile(r"^(?:use)?[ \t]{0,20}(\.{1,2}(?:/[\w./-]{0,200})?)[ \t]{0,20}(?://[^\n]{0,200})?$", re.MULTILINE)
 _ASSETS = ("templates", "template", "static", "public", "web", "views", "assets", "migrations", "config", "configs",
            "html", "ui", "db", "locales", "i18n", "data", "certs", "www", "dist")  # fmt: skip
@@ -294,7 +296,7 @@ def _build(
         made=module.made,
         vendored=files.exists(join(module.root, "vendor/modules.txt")),
         cgo=any(
-            name.startswith(("github.com/mattn/go-sqlite3", "gorm.io/driver/sqlite")) for name in module.dependencies
+            name.startswith(_WITH_C) for name in module.dependencies | module.foreign(module.reachable(main.folder))
         ),
         replaces=module.above > 0 or in_workspace,
         assets=assets,

@@ -85,7 +85,8 @@ class GoModule:
         return self._imported[folder]
 
     def _imports(self, folder: str) -> list[str]:
-        inside = [path for path in self.foreign([folder]) if path == self.name or path.startswith(f"{self.name}/")]
+        imported = sorted(self.foreign([folder]))
+        inside = [path for path in imported if path == self.name or path.startswith(f"{self.name}/")]
         return [join(self.root, path[len(self.name) + 1 :]) if path != self.name else self.root for path in inside]
 
 

@@ -1,14 +1,17 @@
 """Java and Kotlin with Maven or Gradle: Spring Boot, Quarkus, Micronaut, others, plain programs."""
 
+import json
 import re
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from posixpath import basename
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
+from iarnet.analysis.ecosystems.java_configuration import note_configuration
 from iarnet.analysis.ecosystems.java_manifests import JavaProject, reached, read_project
 from iarnet.analysis.ecosystems.java_servers import served
-from iarnet.analysis.ecosystems.manifests import join, line_of, matches, shows, sources
+from iarnet.analysis.ecosystems.manifests import join, line_of, matches, read_json, shows, sources
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import (
     Listen,
@@ -33,6 +36,7 @@ _FRAMEWORKS = (
     ("vertx", "io.vertx", 8080),
     ("spark", "com.sparkjava", 4567),
     ("dropwizard", "io.dropwizard", 8080),
+    ("ktor", "io.ktor", 8080),
 )
 _HEALTH = {"spring-boot-starter-actuator": "/actuator/health", "quarkus-smallrye-health": "/q/health",
            "micronaut-management": "/health"}  # fmt: skip
@@ -49,13 +53,6 @@ _CONSUMERS = (
     "kafka-clients",
     "amqp-client",
 )
-_PORT_KEYS = r"(?:server\.(?:http\.)?port|quarkus\.http\.port|micronaut\.server\.port)"
-_PROPERTY_PORT = re.compile(rf"^[ \t]*{_PORT_KEYS}[ \t]*[=:][ \t]*([^\n]{{1,200}})", re.MULTILINE)
-_YAML_PORT = re.compile(
-    r"^(?:server|micronaut|quarkus):[^\n]*\n(?:[ \t][^\n]*\n){0,6}?[ \t]{1,40}port:\s*[\"']?([^\"'\n]+)", re.MULTILINE
-)
-_VERTX_PORT = re.compile(r"\"(?:http\.)?(?:server\.)?port\"\s{0,20}:\s{0,20}(\d{2,5})\b")
-_PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^}\n]{0,300}))?\}")
 _GETENV = re.compile(
     r"getenv(?:\(\s*\"(\w+)\"\s*\)|\(\)\s*\.\s*(?:get|getOrDefault)\(\s*\"(\w+)\"(?:\s*,\s*\"([^\"\n]{0,300})\")?)"
 )
@@ -63,6 +60,10 @@ _VALUE = re.compile(r"@(?:Value|ConfigProperty)\([^)\n]{0,200}?\$?\{?([A-Z][A-Z0
 _LISTEN = re.compile(
     r"(?:InetSocketAddress\(|\.start\(|\.listen\(|\bport\(|ServerSocket\(|forPort\()\s*(?:\"[\w.]*\",\s*)?"
     r"(?:(\d{2,5})|([A-Za-z_]\w*)|Integer\.parseInt\(([^\n]{1,120}))\s*[,)]"
+)
+_EMBEDDED = re.compile(
+    r"embeddedServer\(\s{0,40}\w+\s{0,9},\s{0,40}(?:port\s{0,9}=\s{0,9})?"
+    r"(?:(\d{2,5})\b|([A-Za-z_]\w*)\s{0,9}[,)]|([^,\n]{1,120}))"
 )
 _CONTEXT = re.compile(r"createContext\(\s*\"(/[\w/-]{1,60})\"")
 _MAPPING = re.compile(
@@ -90,6 +91,7 @@ class Java:
         project = read_project(files, root, notes)
         if project is None:
             return None
+        project.dependencies -= _unused(files, root, project.dependencies)
         project.dependencies |= reached(files, project)
         if _configures_server(files, root):
             project.dependencies -= EMBEDDED
@@ -122,6 +124,8 @@ _JDBC = r"\b(?:jdbc|r2dbc):(?:postgresql|mysql|mariadb|sqlserver|oracle)"
 def _framework(project: JavaProject) -> tuple[str | None, int]:
     groups = {name.split(":")[0] for name in project.dependencies | project.plugins if ":" in name or "." in name}
     groups |= {name.removeprefix("group:") for name in project.plugins}
+    if not any(name.startswith("ktor-server") for name in project.dependencies):
+        groups = {group for group in groups if group.split(".")[:2] != ["io", "ktor"]}  # only its client, perhaps
     found = (
         (name, port)
         for name, group, port in _FRAMEWORKS
@@ -170,6 +174,23 @@ def _archive(
     )
 
 
+def _unused(files: Files, root: str, dependencies: set[str]) -> set[str]:
+    """Clients that nothing configures by itself, and that no code imports."""
+    there = _CLIENTS.keys() & dependencies
+    found = {
+        name for name in there if not any(files.grep(_CLIENTS[name], root, (".java", ".kt", ".groovy", ".scala")))
+    }
+    return {name for name in dependencies if name.rsplit(":", 1)[-1] in found}
+
+
+_CLIENTS = {
+    "lettuce-core": r"\bio\.lettuce\.",
+    "jedis": r"\bredis\.clients\.",
+    "redisson": r"\borg\.redisson\.",
+    "amqp-client": r"\bcom\.rabbitmq\.",
+}
+
+
 def _library(files: Files, project: JavaProject, framework: str | None, notes: Notes) -> Profile:
     return Profile(
         root=project.root,
@@ -199,10 +220,7 @@ def _read_code(files: Files, root: str) -> tuple[Seen, _Entry | None]:
             name = basename(path).removesuffix(".java").replace(".kt", "Kt")
             qualified = f"{package[1]}.{name}" if package else name
             entries.append(_Entry(qualified, path, text.count("\n", 0, found.start()) + 1))
-    for name in ("application.properties", "application.yml", "application.yaml", "application-prod.yml"):
-        _note_configuration(files, join(root, f"src/main/resources/{name}"), seen)
-    for path in files.paths(join(root, "src/main/conf"), 1):
-        _note_vertx(path, files.text(path) or "", seen)
+    note_configuration(files, root, seen)
     return seen, min(entries, key=lambda e: (e.file.count("/"), e.file), default=None)
 
 
@@ -216,6 +234,9 @@ def _note_code(path: str, text: str, seen: Seen) -> None:
         port, setting = _number(found, text)
         if port or setting:
             seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, port, setting))
+    for found in matches(_EMBEDDED, text):
+        port, setting = _number(found, text)
+        seen.listens.append(Listen(path, text.count("\n", 0, found.start()) + 1, port, setting))
     for found in matches(_CONTEXT, text):
         seen.route(found[1], path, text.count("\n", 0, found.start()) + 1)
     if len(re.findall(r"@RequestMapping\(", text)) <= 1 and "@RequestMapping" not in text.split("class ")[0]:
@@ -235,26 +256,6 @@ def _number(found: re.Match[str], text: str) -> tuple[int | None, str | None]:
     setting = _GETENV.search(expression)
     digits = re.search(r"(?<![\w.])(\d{2,5})(?![\w.])", expression)
     return int(digits[1]) if digits else None, (setting[1] or setting[2]) if setting else None
-
-
-def _note_configuration(files: Files, path: str, seen: Seen) -> None:
-    """`${NAME:default}` anywhere, and the port."""
-    text = files.text(path) or ""
-    for found in matches(_PLACEHOLDER, text):
-        line = text.count("\n", 0, found.start()) + 1
-        seen.read(found[1], path, line, required=found[2] is None, default=found[2])
-    if said := _PROPERTY_PORT.search(text) or _YAML_PORT.search(text):
-        setting, digits = _PLACEHOLDER.search(said[1]), re.search(r"(\d{2,5})\D*$", said[1])
-        port = int(digits[1]) if digits and 0 < int(digits[1]) < 65536 else None
-        line = text.count("\n", 0, said.start(1)) + 1
-        seen.listens.insert(0, Listen(path, line, port, setting[1] if setting else None))
-
-
-def _note_vertx(path: str, text: str, seen: Seen) -> None:
-    """What `config().getInteger("http.port")` finds."""
-    found = _VERTX_PORT.search(text[:100_000])
-    if found and path.endswith(".json") and 0 < int(found[1]) < 65536:
-        seen.listens.insert(0, Listen(path, text.count("\n", 0, found.start()) + 1, int(found[1])))
 
 
 def _kind(project: JavaProject, framework: str | None, seen: Seen) -> ComponentKind:
@@ -284,6 +285,8 @@ def _profile(
 ) -> Profile:
     build = _build(project, framework, entry, port, start)
     listen = opened(seen)
+    if framework == "vertx" and listen and listen.file.endswith(".json") and not (start or entry):
+        build = replace(build, start=build.start + _told(files, listen))
     given = {listen.env: str(port)} if listen and listen.env and port else {}
     _note_framework_health(project, seen)
     file, line = (entry.file, entry.line) if entry else (project.manifest, 1)
@@ -315,6 +318,13 @@ def _profile(
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
     )
+
+
+def _told(files: Files, listen: Listen) -> str:
+    """Vert.x' launcher reads no file by itself (`-conf`, https://vertx.io/docs/vertx-core/java/): the port of one."""
+    content = read_json(files, listen.file, Notes())
+    said = {name: value for name, value in content.items() if value == listen.port and len(name) < 80}
+    return f" -conf {shlex.quote(json.dumps(said))}" if said else ""
 
 
 def _note_framework_health(project: JavaProject, seen: Seen) -> None:

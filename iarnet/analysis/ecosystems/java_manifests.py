@@ -6,6 +6,7 @@ from posixpath import basename, dirname
 from xml.etree.ElementTree import Element
 
 from iarnet.analysis.base import Files
+from iarnet.analysis.ecosystems.gradle_catalog import named
 from iarnet.analysis.ecosystems.manifests import join, line_of, matches, read_xml
 from iarnet.analysis.ecosystems.notes import Notes
 
@@ -181,7 +182,11 @@ def _read_gradle(files: Files, root: str, name: str, notes: Notes) -> JavaProjec
     for found in matches(_COORDINATES, text):
         project.dependencies |= {found[2], f"{found[1]}:{found[2]}"}
         notes.clue("dependencies", f"{found[1]}:{found[2]}", path, text.count("\n", 0, found.start()) + 1)
-    project.plugins = {first or second for first, second in _PLUGIN.findall(text)}
+    modules, plugins = named(files, context, text)
+    for module, line in modules.items():
+        project.dependencies |= {module.partition(":")[2], module}
+        notes.clue("dependencies", module, path, line)
+    project.plugins = plugins | {first or second for first, second in _PLUGIN.findall(text)}
     version, main = _GRADLE_VERSION.search(text), _GRADLE_MAIN.search(text)
     project.version = nearest_version(version[1]) if version else DEFAULT_VERSION
     project.main_class = main[1] if main else None

@@ -103,9 +103,18 @@ def text_at(value: Any, *keys: str) -> str | None:
 
 
 def _read(files: Files, path: str, notes: Notes, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Parsed once, however many ask: a workspace's manifest is everybody's. Nobody changes what it says."""
     text = files.text(path)
     if text is None:
         return {}
+    value = files.once(f"manifest {path}", lambda: _parsed(text, parse))
+    if isinstance(value, Exception):
+        _note_broken(notes, path, value)
+        return {}
+    return value
+
+
+def _parsed(text: str, parse: Callable[[str], Any]) -> dict[str, Any] | Exception:
     try:
         if len(text) > MANIFEST_LIMIT:
             raise ValueError(f"longer than {MANIFEST_LIMIT} characters")
@@ -113,8 +122,7 @@ def _read(files: Files, path: str, notes: Notes, parse: Callable[[str], Any]) ->
         if not isinstance(value, dict):
             raise ValueError("not a mapping")
     except (ValueError, RecursionError) as error:
-        _note_broken(notes, path, error)
-        return {}
+        return error
     return value
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems import commands
 from iarnet.analysis.ecosystems.manifests import join, line_of, table, text_at
-from iarnet.analysis.ecosystems.node_code import read_code
-from iarnet.analysis.ecosystems.node_frameworks import Framework, declared_port, detect
+from iarnet.analysis.ecosystems.node_code import SUFFIXES, read_code
+from iarnet.analysis.ecosystems.node_frameworks import Framework, declared_port, detect, server_of
 from iarnet.analysis.ecosystems.node_manifests import NodeProject, read_project
 from iarnet.analysis.ecosystems.node_program import Program
 from iarnet.analysis.ecosystems.node_programs import (
@@ -57,6 +57,7 @@ class Node:
         program = declared_program(project, start) if start else find_program(files, project, framework, seen)
         if program is None:
             return _library(files, project, framework, seen, notes)
+        framework = server_of(project) if program.serves else framework
         profile = _profile(files, project, framework, seen, program, notes)
         workers = () if start else tuple(_workers(files, project, seen, program))
         return Profile(**{**profile.__dict__, "workers": workers})
@@ -108,6 +109,7 @@ def _profile(
         dependencies=frozenset(project.reached),
         recipe=node_recipe(_build(files, project, framework, seen, program, port, given)),
         context=project.context,
+        optional=frozenset(seen.optional),
         port_env=listen.env if listen and not served else None,
         clues=tuple(notes.clues),
         warnings=tuple(notes.warnings),
@@ -211,9 +213,10 @@ def _build(
 ) -> NodeBuild:
     first = next(iter(commands.words(program.run)), "")
     baked = sorted({read.name for read in seen.env if read.name.startswith(_BUILD_SETTINGS)})
-    managers = ("npm", "pnpm", "yarn", "bun")
     folder = "." if project.root == project.context else project.root.removeprefix(join(project.context, ""))
     has_manifest = bool(project.manifests)
+    script = _build_script(project)
+    made = program.delivery.output or program.delivery.start
     return NodeBuild(
         version=project.version,
         start=program.run,
@@ -224,13 +227,15 @@ def _build(
         early=project.early,
         folder=folder,
         name=text_at(project.package, "name") or "",
-        script=_build_script(project, framework),
+        script=script,
+        command=framework.build if framework and made and not script else "",
         turbo=project.turbo,
+        skips=project.skips,
         output=program.delivery.output,
         site=replace(program.delivery.site or Site(), port=port or static.PORT),
         settings=program.delivery.settings,
         prune=program.delivery.output is None and has_manifest and not _needs_development(project, first),
-        manager_at_run=any(re.search(rf"\b{name}\b", program.run) for name in managers if name != "npm"),
+        manager_at_run=_needs_manager(files, project, program),
         system=("openssl",) if "@prisma/client" in project.everything or "prisma" in project.everything else (),
         adds=program.adds,
         arguments=tuple(baked),
@@ -239,11 +244,18 @@ def _build(
     )
 
 
-def _build_script(project: NodeProject, framework: Framework | None) -> str | None:
-    script = next(
+def _build_script(project: NodeProject) -> str | None:
+    return next(
         (name for name in ("build", "build:prod", "build:production", "build-prod") if name in project.scripts), None
     )
-    return script if script or framework is None or not framework.pages else None
+
+
+def _needs_manager(files: Files, project: NodeProject, program: Program) -> bool:
+    """The start command or the code calls one that Node doesn't bring with it."""
+    if re.search(r"\b(?:pnpm|yarn|bun)\b", program.run):
+        return True
+    called = rf"\b(?:exec|spawn)\w{{0,12}}\(\s{{0,9}}[\"'`]{project.manager}\b"
+    return project.manager != "npm" and any(files.grep(called, project.root, SUFFIXES))
 
 
 def _needs_development(project: NodeProject, program: str) -> bool:

@@ -23,6 +23,10 @@ _CONFIG_GET = re.compile(
     rf"onfig\w{{0,30}}\.(getOrThrow|get)(?:<[^>\n]{{0,80}}>)?\(\s*[\"']([A-Z][A-Z0-9_]+)[\"']\s*(?:,\s*{_LITERAL})?"
 )
 _CHECKED = re.compile(r"!\s*process\.env\.(\w+)\s{0,40}\)\s{0,40}\{?\s{0,40}(?:throw|process\.exit)")
+_ASKED = re.compile(
+    r"(?:!!\s{0,9}|\bBoolean\(\s{0,40})process\.env\.(\w+)|\bif\s?\(\s{0,40}process\.env\.(\w+)\s{0,40}(?:\)|&&)"
+    r"|(?<!!)process\.env\.(\w+)\s{1,40}(?:&&|\?(?![?.]))"
+)
 _ZOD = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]+):\s*z\.([^\n]{0,300})", re.MULTILINE)
 _PRISMA = re.compile(r"env\(\"(\w+)\"\)")
 
@@ -110,6 +114,7 @@ def _note_settings(path: str, text: str, seen: Seen) -> None:
         seen.read(found[2], path, line_at(text, found.start()), required=required, default=_literal(found, 3))
     for found in matches(_CHECKED, text):
         seen.read(found[1], path, line_at(text, found.start()), required=True)
+    seen.optional |= {found[found.lastindex or 0] for found in matches(_ASKED, text)}
     if "process.env" in text or "runtimeEnv" in text:
         _note_schema(path, text, seen)
 
@@ -135,6 +140,8 @@ def _note_schema(path: str, text: str, seen: Seen) -> None:
         default = re.search(r"\.default\(\s*[\"'`]?([^\"'`)\n]{0,200})", found[2])
         optional = default is not None or ".optional()" in found[2]
         value = default[1] if default else None
+        if ".optional()" in found[2]:
+            seen.optional.add(found[1])
         seen.read(found[1], path, line_at(text, found.start(1)), required=not optional, default=value)
         if value and value.isdigit() and found[1].endswith("PORT"):
             seen.numbers[found[1]] = (int(value), found[1])

@@ -15,13 +15,15 @@ SPA = Site(fallback="/index.html")
 
 @dataclass(frozen=True)
 class Framework:
-    """`pages`: it serves pages to people. `honours`: settings that its own server obeys, `{port}` filled in."""
+    """`pages`: it serves pages to people. `honours`: settings that its own server obeys, `{port}` filled in.
+    `build`: its own command, for projects whose scripts name none."""
 
     name: str
     markers: tuple[str, ...]
     port: int = 3000
     pages: bool = False
     honours: tuple[tuple[str, str], ...] = ()
+    build: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,16 @@ _TANSTACK = ("@tanstack/react-start", "@tanstack/solid-start", "@tanstack/start"
 
 # Those that build pages first: many of their projects hold a server library, too.
 FRAMEWORKS = (
-    Framework("next", ("next",), pages=True, honours=(("HOSTNAME", "0.0.0.0"), *_PORT)),
-    Framework("nuxt", ("nuxt", "nuxt3", "nuxt-edge"), pages=True, honours=_HOST_PORT),
-    Framework("tanstack-start", _TANSTACK, pages=True, honours=_HOST_PORT),
+    Framework("next", ("next",), pages=True, honours=(("HOSTNAME", "0.0.0.0"), *_PORT), build="next build"),
+    Framework("nuxt", ("nuxt", "nuxt3", "nuxt-edge"), pages=True, honours=_HOST_PORT, build="nuxt build"),
+    Framework("tanstack-start", _TANSTACK, pages=True, honours=_HOST_PORT, build="vite build"),
     Framework("remix", ("@remix-run/react", "@remix-run/node", "@react-router/dev"), pages=True, honours=_PORT),
-    Framework("sveltekit", ("@sveltejs/kit",), pages=True, honours=_HOST_PORT),
-    Framework("astro", ("astro",), port=4321, pages=True, honours=_HOST_PORT),
-    Framework("gatsby", ("gatsby",), pages=True),
-    Framework("docusaurus", ("@docusaurus/core",), pages=True),
+    Framework("sveltekit", ("@sveltejs/kit",), pages=True, honours=_HOST_PORT, build="vite build"),
+    Framework("astro", ("astro",), port=4321, pages=True, honours=_HOST_PORT, build="astro build"),
+    Framework("gatsby", ("gatsby",), pages=True, build="gatsby build"),
+    Framework("docusaurus", ("@docusaurus/core",), pages=True, build="docusaurus build"),
     Framework("vitepress", ("vitepress",), pages=True),
-    Framework("eleventy", ("@11ty/eleventy",), pages=True),
+    Framework("eleventy", ("@11ty/eleventy",), pages=True, build="eleventy"),
     Framework("expo", ("expo",), pages=True),
     Framework("solid-start", ("@solidjs/start", "solid-start"), pages=True, honours=_HOST_PORT),
     Framework("ember", ("ember-cli",), port=4200, pages=True),
@@ -65,9 +67,9 @@ FRAMEWORKS = (
     Framework("preact", ("preact-cli", "wmr"), pages=True),
     Framework("brunch", ("brunch",), port=3333, pages=True),
     Framework("sanity", ("sanity",), port=3333, pages=True),
-    Framework("angular", ("@angular/core",), port=4000, pages=True, honours=_PORT),
-    Framework("create-react-app", ("react-scripts",), pages=True),
-    Framework("vue-cli", ("@vue/cli-service",), pages=True),
+    Framework("angular", ("@angular/core",), port=4000, pages=True, honours=_PORT, build="ng build"),
+    Framework("create-react-app", ("react-scripts",), pages=True, build="react-scripts build"),
+    Framework("vue-cli", ("@vue/cli-service",), pages=True, build="vue-cli-service build"),
     Framework("nest", ("@nestjs/core",)),
     Framework("fastify", ("fastify",)),
     Framework("hono", ("hono",)),
@@ -76,7 +78,7 @@ FRAMEWORKS = (
     Framework("hapi", ("@hapi/hapi",)),
     Framework("express", ("express",)),
     Framework("apollo", ("@apollo/server", "apollo-server"), port=4000),
-    Framework("vite", ("vite",), pages=True),
+    Framework("vite", ("vite",), pages=True, build="vite build"),
     Framework("parcel", ("parcel", "parcel-bundler"), port=1234, pages=True),
     Framework("webpack", ("webpack-dev-server",), pages=True),
 )
@@ -105,6 +107,11 @@ def detect(files: Files, project: NodeProject) -> Framework | None:
         if found[0].name in ("create-react-app", "vue-cli", "angular") and not is_development(project)
         else found[0]
     )
+
+
+def server_of(project: NodeProject) -> Framework | None:
+    """The library that a server of the project is written with, whatever else the project holds."""
+    return next((f for f in FRAMEWORKS if f.name in SERVERS and project.everything & set(f.markers)), None)
 
 
 def _makes_pages(files: Files, framework: Framework, project: NodeProject) -> bool:
@@ -145,15 +152,22 @@ def delivery(files: Files, project: NodeProject, framework: Framework) -> Delive
     if framework.name == "angular":
         return _angular(files, project)
     if framework.name == "vite":
-        found = re.search(r"outDir\s*:\s*[\"']\.?/?([\w./-]+)[\"']", config)
+        told = re.search(r"--outDir[= ][\"']?\.?/?([\w./-]+)", project.scripts.get("build", ""))
+        found = told or _OUT_DIR.search(config)
         return Delivery(output=(found[1] if found else "dist"), site=SPA)
     if framework.name in ("vitepress", "vuepress"):
         folder = next((f"{name}/" for name in ("docs", "src") if files.paths(join(project.root, name), 1)), "")
         return Delivery(output=f"{folder}.{framework.name}/dist", site=Site())
     output, site = _OUTPUTS.get(framework.name, (None, None))
-    return Delivery(output=output, site=site)
+    # With CI set it takes each warning of its linter for an error, which no developer's machine does.
+    settings = ("CI=false",) if framework.name == "create-react-app" else ()
+    return Delivery(output=output, site=site, settings=settings)
 
 
+# Below `build`, where alone it counts.
+_OUT_DIR = re.compile(
+    r"\bbuild\s{0,9}:\s{0,9}\{(?:[^{}]|\{[^{}]{0,500}\}){0,500}?\boutDir\s{0,9}:\s{0,9}[\"']\.?/?([\w./-]+)[\"']"
+)
 _OUTPUTS = {
     "gatsby": ("public", Site()),
     "docusaurus": ("build", Site()),

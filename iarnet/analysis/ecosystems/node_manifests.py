@@ -46,6 +46,7 @@ class NodeProject:
     manifests: tuple[str, ...] = ()
     early: bool = False
     turbo: bool = False
+    skips: tuple[str, ...] = ()
     manifest: str = "package.json"
     inherited: set[str] = field(default_factory=set)
 
@@ -61,6 +62,11 @@ class NodeProject:
     @property
     def everything(self) -> set[str]:
         return self.dependencies | self.development
+
+
+_TURBO = ("turbo.json", "turbo.jsonc")
+_SKIPPED = {"cypress": "CYPRESS_INSTALL_BINARY=0"}
+"""What the installation would download for tests alone, and the setting that spares it."""
 
 
 def read_project(files: Files, root: str, notes: Notes) -> NodeProject | None:
@@ -79,7 +85,9 @@ def read_project(files: Files, root: str, notes: Notes) -> NodeProject | None:
     project.version = _version(files, project, top, notes)
     project.manifests = _manifests(files, project)
     project.early = any(hook in table(owner, "scripts") for owner in (package, top) for hook in _LIFECYCLE)
-    project.turbo = "turbo" in (table(top, "devDependencies") | table(top, "dependencies"))
+    shared = table(top, "devDependencies") | table(top, "dependencies")
+    project.turbo = "turbo" in shared and any(files.exists(join(context, name)) for name in _TURBO)
+    project.skips = tuple(_SKIPPED[name] for name in sorted(_SKIPPED.keys() & (project.everything | set(shared))))
     project.inherited = _inherited(files, project)
     _note_dependencies(files, project, notes)
     return project

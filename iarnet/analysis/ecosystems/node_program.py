@@ -7,7 +7,8 @@ from iarnet.analysis.ecosystems.node_frameworks import Delivery
 
 @dataclass(frozen=True)
 class Program:
-    """`shown` is what people know it by (`npm run start`), `run` what that comes down to."""
+    """`shown` is what people know it by (`npm run start`), `run` what that comes down to. `serves`: it is a server,
+    though there are pages beside it."""
 
     shown: str
     run: str
@@ -16,3 +17,4 @@ class Program:
     script: str | None = None
     delivery: Delivery = field(default_factory=Delivery)
     adds: tuple[str, ...] = ()
+    serves: bool = False

@@ -150,17 +150,16 @@ def resolved(project: NodeProject, script: str) -> str:
 
 
 def _entry_program(files: Files, project: NodeProject, seen: Seen) -> Program | None:
-    """`main`, or the file with the usual name."""
+    """`main`, or the file with the usual name; where that is a library, one of these that opens a port."""
     main = text_at(project.package, "main") or text_at(project.package, "module")
     listed = [normpath(main), normpath(f"{main}.js"), normpath(f"{main}/index.js")] if main else []
-    inside = (name for name in (*listed, *_ENTRIES) if not name.startswith(".."))
-    entry = next((name for name in inside if files.exists(join(project.root, name))), None)
+    inside = [name for name in (*listed, *_ENTRIES) if not name.startswith("..")]
+    found = [name for name in inside if files.exists(join(project.root, name))]
+    serving = {listen.file for listen in seen.listens}
+    entry = found[0] if found and (_runs(files, project) or join(project.root, found[0]) in serving) else None
+    if entry is None and _only_package(files, project):
+        entry = next((name for name in found if join(project.root, name) in serving), None)
     if entry is None:
-        return None
-    serves = any(listen.file == join(project.root, entry) for listen in seen.listens)
-    consumes = bool(project.dependencies & set(_CONSUMERS)) and _PUBLISHED.isdisjoint(project.package)
-    alone = not project.package or _is_alone(files, project)
-    if not (serves or consumes or alone or _is_application(files, project)):
         return None
     if project.manager == "bun":
         return Program(f"bun {entry}", f"bun {entry}", join(project.root, entry))
@@ -170,11 +169,21 @@ def _entry_program(files: Files, project: NodeProject, seen: Seen) -> Program | 
     return Program(run, run, join(project.root, entry), adds=adds)
 
 
+def _runs(files: Files, project: NodeProject) -> bool:
+    """Whether the package is there to be run, whatever its code shows."""
+    consumes = bool(project.dependencies & set(_CONSUMERS)) and _PUBLISHED.isdisjoint(project.package)
+    return consumes or not project.package or _is_alone(files, project) or _is_application(files, project)
+
+
 def _is_alone(files: Files, project: NodeProject) -> bool:
     """The only package of the repository, and nothing in it speaks of publishing: it is there to be run."""
     if has_workspaces(files, project.root, project.package):
         return True
-    if project.context != project.root or not _PUBLISHED.isdisjoint(project.package):
+    return _PUBLISHED.isdisjoint(project.package) and _only_package(files, project)
+
+
+def _only_package(files: Files, project: NodeProject) -> bool:
+    if project.context != project.root:
         return False
     return not any("/" in path and path != project.path for path in files.named(("package.json",)))
 

@@ -24,5 +24,5 @@ def nx_program(files: Files, project: NodeProject) -> Program | None:
         output = text_at(build, "options", "outputPath")
         if output and dirname(output) and _NODE.match(tool):
             start = f"node {output}/main.js"
-            return Program(start, start, path, line_of(files.text(path), '"outputPath"'))
+            return Program(start, start, path, line_of(files.text(path), '"outputPath"'), serves=True)
     return None

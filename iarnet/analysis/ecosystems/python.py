@@ -73,8 +73,9 @@ class _Reading:
         return seen
 
 
-PARSED = 600_000
-"""Characters, of the files nearest to the root; of a larger program only those that tell most are parsed beyond."""
+PARSED, MOST = 200_000, 400_000
+"""Characters, of the files nearest to the root; beyond the first only those that tell most are parsed, and beyond the
+second only those that are asked for."""
 OTHERS = FOLDERS_WITH - frozenset(MANIFESTS)
 """Beside one of these, a script is no program that a command in another language may mean."""
 
@@ -120,13 +121,13 @@ def _read(files: Files, root: str, start: str) -> _Reading:
 def _modules(files: Files, paths: list[str], always: set[str]) -> tuple[list[Module], dict[str, Seen]]:
     """Those that parse and may matter, with what they show. `always`: names of files that matter anyway."""
     modules: list[Module] = []
-    left = PARSED
+    parsed = 0
     for path in paths:
-        text = files.text(path) or ""
-        if left > 0 or basename(path) in always or shows(TELLING, text):
-            module = read_module(path, text, always=basename(path) in always)
+        text, asked = files.text(path) or "", basename(path) in always
+        if asked or parsed < PARSED or (parsed < MOST and shows(TELLING, text)):
+            module = read_module(path, text, always=asked)
             modules += [module] if module else []
-            left -= len(text) if module else 0
+            parsed += len(text) if module else 0
     adopt_factory_calls(modules)
     return modules, _shown(modules)
 

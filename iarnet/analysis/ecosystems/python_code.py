@@ -104,10 +104,27 @@ def read_module(path: str, text: str | None, *, always: bool = False) -> Module 
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     module = Module(path, text, tree)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         _note(module, node)
     module.apps = [*_assigned_apps(module), *_factories(module)]
     return module
+
+
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """As `ast.walk`, without the names, literals and operators at the ends, in a third of the time."""
+    found = [tree]
+    for node in found:
+        for value in node.__dict__.values():
+            if value.__class__ is list:
+                found += [item for item in value if isinstance(item, ast.AST) and item.__class__ not in _ENDS]
+            elif isinstance(value, ast.AST) and value.__class__ not in _ENDS:
+                found.append(value)
+    return found
+
+
+_ENDS = frozenset({ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue})
+_ENDS |= {kind for base in (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+          for kind in base.__subclasses__()}  # fmt: skip
 
 
 def parse(text: str) -> ast.Module:
@@ -167,6 +184,8 @@ def adopt_factory_calls(modules: list[Module]) -> None:
 
 
 def _note(module: Module, node: ast.AST) -> None:
+    if node.__class__ not in _NOTED:
+        return
     if isinstance(node, ast.Import):
         for alias in node.names:
             module.names[alias.asname or alias.name.split(".")[0]] = (
@@ -188,6 +207,9 @@ def _note(module: Module, node: ast.AST) -> None:
         module.classes.append(node)
     elif isinstance(node, ast.If):
         module.is_main = module.is_main or is_main_guard(node)
+
+
+_NOTED = frozenset({ast.Import, ast.ImportFrom, ast.Call, ast.Subscript, ast.Compare, ast.ClassDef, ast.If})
 
 
 def _assigned_apps(module: Module) -> list[AppObject]:
@@ -224,12 +246,13 @@ def _needs_arguments(function: ast.FunctionDef) -> bool:
 def _returned_framework(module: Module, function: ast.FunctionDef) -> str | None:
     """The framework whose application the function makes and returns."""
     made: dict[str, str] = {}
-    for node in ast.walk(function):
+    nodes = walk(function)
+    for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             for name, value in targets(node):
                 if isinstance(value, ast.Call) and (framework := CONSTRUCTORS.get(module.origin(value.func))):
                     made[name] = framework
-    for node in ast.walk(function):
+    for node in nodes:
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Name) and node.value.id in made:
             return made[node.value.id]
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Call):

@@ -83,8 +83,8 @@ class Rust:
             waits=code.waits,
             context=context,
             recipe=lambda port, env: rust_recipe(
-                RustBuild(version, _start(start, binary), binary.name, text_at(cargo, "package", "name") or "",
-                          frozenset(dependencies), _copied(files, root), root, context, port, env)
+                RustBuild(version, _start(start, binary), binary.name, frozenset(dependencies),
+                          _copied(files, root), root, context, port, env)
             ),
         )  # fmt: skip
         return profile(outline, notes)

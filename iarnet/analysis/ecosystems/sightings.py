@@ -62,13 +62,15 @@ class Route:
 
 @dataclass
 class Seen:
-    """Everything seen in one program. `pages`: it answers with HTML; `numbers`: ports by name, for `Listen.name`."""
+    """Everything seen in one program. `pages`: it answers with HTML; `numbers`: ports by name, for `Listen.name`;
+    `optional`: settings that it asks for before it uses them."""
 
     env: list[EnvRead] = field(default_factory=list)
     listens: list[Listen] = field(default_factory=list)
     health: list[Route] = field(default_factory=list)
     numbers: dict[str, tuple[int | None, str | None]] = field(default_factory=dict)
     pages: bool = False
+    optional: set[str] = field(default_factory=set)
 
     def read(self, name: str, file: str, line: int, *, required: bool = False, default: str | None = None) -> None:
         if ENV_NAME.fullmatch(name) and not _AMBIENT.fullmatch(name):
@@ -81,6 +83,7 @@ class Seen:
         self.health += other.health
         self.numbers = other.numbers | self.numbers
         self.pages = self.pages or other.pages
+        self.optional |= other.optional
 
     def copy(self) -> "Seen":
         """One that can be added to."""

@@ -1,12 +1,14 @@
 """Files that are served as they are, and the sites that Hugo and Jekyll make."""
 
 import re
+from posixpath import dirname
 
 from iarnet.analysis.base import Files, Profile
 from iarnet.analysis.ecosystems.manifests import join, line_of, names
 from iarnet.analysis.ecosystems.notes import Notes
 from iarnet.analysis.ecosystems.sightings import ports
 from iarnet.analysis.ecosystems.sizes import size
+from iarnet.analysis.names import is_inner
 from iarnet.analysis.recipes.static import PORT, START, Site, hugo_recipe, jekyll_recipe, static_recipe
 from iarnet.models.component import HealthCheck
 
@@ -54,8 +56,8 @@ def _plain(files: Files, root: str) -> Profile | None:
     folder = next(
         (f for f in _FOLDERS if files.exists(join(root, "index.html" if f == "." else f"{f}/index.html"))), None
     )
-    if folder is None:
-        return None
+    if folder is None or (is_inner(root) and files.exists(join(dirname(root), "package.json"))):
+        return None  # what a bundler makes pages from
     page = "index.html" if folder == "." else f"{folder}/index.html"
     if _UNBUILT.search(_text(files, root, page)[:100_000]):
         return None

@@ -9,11 +9,12 @@ from iarnet.analysis.recipes.static import DOCUMENTS, Site, nginx_stage
 
 @dataclass(frozen=True)
 class NodeBuild:
-    """`folder` is where the program lives below the context. `script` builds it; `output` (relative to `folder`) is
-    what nginx then serves, or else `start` runs. `prune`: what only the build needed is removed.
+    """`folder` is where the program lives below the context. `script` builds it, or `command` where it is no script;
+    `output` (relative to `folder`) is what nginx then serves, or else `start` runs. `prune`: what only the build
+    needed is removed.
 
-    `arguments` are settings that the build reads and bakes in, `settings` such with a value; `adds` packages that the
-    start command needs.
+    `skips` are settings of the installation, `settings` of the build, `arguments` such that it reads and bakes in;
+    `adds` packages that the start command needs.
     """
 
     version: int
@@ -26,7 +27,9 @@ class NodeBuild:
     folder: str = "."
     name: str = ""
     script: str | None = None
+    command: str = ""
     turbo: bool = False
+    skips: tuple[str, ...] = ()
     output: str | None = None
     site: Site = field(default_factory=Site)
     prune: bool = False
@@ -49,21 +52,26 @@ def node_recipe(build: NodeBuild) -> str:
 
 
 def _build_stage(build: NodeBuild, at: str) -> list[str | None]:
-    production = build.script is None and build.prune
+    built = bool(build.script or build.command)
+    production = not built and build.prune
     return [
         f"FROM node:{build.version}-slim AS build",
-        "ENV CI=true" + (" YARN_NODE_LINKER=node-modules" if _berry(build) else ""),
+        # Nobody is there to be asked. No ENV, which would win over the settings of the build.
+        "ARG CI=true",
+        *(f"ARG {setting}" for setting in build.skips),
+        "ENV YARN_NODE_LINKER=node-modules" if _berry(build) else None,
         dockerfile.apt(build.system),
         _manager(build),
         "WORKDIR /app",
         *(["COPY . ."] if build.early else [_copy(path) for path in build.manifests]),
         dockerfile.run(*_install(build, production=production)),
         None if build.early else "COPY . .",
-        None if at == "/app" else f"WORKDIR {at}",
-        dockerfile.run("npm", "install", "--no-save", *build.adds) if build.adds else None,
         *(f"ARG {name}" for name in (*build.arguments, *build.settings)),
-        dockerfile.run(*_script(build)) if build.script else None,
-        _pruned(build) if build.prune and build.script else None,
+        # Before 1.6 it only works from above.
+        dockerfile.run(*_script(build)) if _by_turbo(build) else None,
+        None if at == "/app" else f"WORKDIR {at}",
+        dockerfile.run(*_script(build)) if built and not _by_turbo(build) else None,
+        _pruned(build) if build.prune and built else None,
     ]
 
 
@@ -75,6 +83,8 @@ def _run_stage(build: NodeBuild, at: str) -> list[str | None]:
         dockerfile.env(dict(build.env)),
         dockerfile.apt(build.system),
         _manager(build) if build.manager_at_run else None,
+        # For all: no manager that looks after the project's own packages removes it.
+        dockerfile.run("npm", "install", "--global", *build.adds) if build.adds else None,
         "WORKDIR /app",
         "RUN chown 1000:1000 /app",
         "COPY --from=build --chown=1000:1000 /app /app",
@@ -127,10 +137,16 @@ def _frozen(build: NodeBuild) -> list[str]:
     )
 
 
+def _by_turbo(build: NodeBuild) -> bool:
+    return bool(build.folder != "." and build.turbo and build.name and build.script)
+
+
 def _script(build: NodeBuild) -> list[str]:
     """In a workspace what the program depends on is built first, where a tool can tell the order."""
-    script = build.script or ""
-    if build.folder != "." and build.turbo and build.name:
+    script = build.script
+    if not script:
+        return ["npx", *build.command.split()]
+    if _by_turbo(build):
         return ["npx", "turbo", "run", script, f"--filter={build.name}..."]
     if build.folder != "." and build.manager == "pnpm" and build.name:
         return ["pnpm", "--filter", f"{build.name}...", "run", script]

@@ -16,7 +16,6 @@ class RustBuild:
     version: str | None
     start: str
     binary: str
-    package: str
     dependencies: frozenset[str] = frozenset()
     copied: tuple[str, ...] = ()
     root: str = "."
@@ -41,7 +40,8 @@ def rust_recipe(build: RustBuild) -> str:
             "debian:bookworm-slim",
             build.start,
             tools=tools,
-            steps=(("cargo", "build", "--release", "--package", build.package, "--bin", build.binary),),
+            # By its place: by name it can't be told from a dependency that is called the same.
+            steps=(("cargo", "build", "--release", "--manifest-path", f"{folder}Cargo.toml", "--bin", build.binary),),
             results=(
                 (f"/src/target/release/{build.binary}", f"/app/{build.binary}"),
                 *((f"/src/{folder}{name}", f"/app/{name}") for name in build.copied),

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from posixpath import dirname, join
 from typing import Any
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
 from iarnet.analysis.files import IGNORED
+from iarnet.analysis.image_names import folder_of_image
 from iarnet.analysis.names import component_name, did_you_mean, unique
 from iarnet.analysis.structures import compose_fields as fields
 from iarnet.analysis.structures import compose_needs as needs
 from iarnet.analysis.structures import compose_options as options
-from iarnet.analysis.structures.compose_files import FILES, ComposeFiles, Project
+from iarnet.analysis.structures.compose_files import FILES, ComposeFiles, Project, file_below
 from iarnet.analysis.structures.compose_merge import merged
 from iarnet.analysis.structures.compose_mounts import Mounts, inside, mounted, put
 from iarnet.analysis.structures.compose_sharing import Sharing
@@ -19,6 +21,7 @@ from iarnet.analysis.structures.compose_table import SERVICE, TOP, Seen, unused
 from iarnet.analysis.structures.copied import lies_there
 from iarnet.analysis.structures.nodes import Node
 from iarnet.analysis.structures.variables import Interpolation, env_file
+from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Warning
 from iarnet.models.component import Build, EnvVar, Volume
 from iarnet.models.container import Container, File, is_address
@@ -26,14 +29,31 @@ from iarnet.models.edge import Edge
 
 
 class Compose:
-    """The first of `FILES`; services of a profile are left out, as `docker compose up` does."""
+    """The first of `FILES`, at the top or in a folder for it; services of a profile are left out, as
+    `docker compose up` does."""
 
     name = "compose"
     whole = True
 
     def read(self, files: Files) -> Structure | None:
         path = next((name for name in FILES if files.exists(name)), None)
-        return _Reader(files, path).read() if path else None
+        if path:
+            return _Reader(files, path).read()
+        below = file_below(files)
+        return _read_below(files, below) if below else None
+
+
+def _read_below(files: Files, path: str) -> Structure | None:
+    """A file that nobody points to counts when all of it can be had, and something of it is made here."""
+    try:
+        found = _Reader(files, path).read()
+    except InvalidComponent as error:
+        message = f"{path} is passed over: {error.message}"
+        return Structure(warnings=[Warning(code="broken-manifest", message=message, file=path)])
+    roots = [component.root for component in found.components if component.root not in (None, ".")]
+    images = [str(component.facts["image"]) for component in found.components if "image" in component.facts]
+    ours = len(images) < len(found.components) or any(folder_of_image(files, image) for image in images)
+    return found if ours and all(files.paths(root) for root in roots if root) else None
 
 
 @dataclass
@@ -80,12 +100,12 @@ class _Reader:
         return self.structure
 
     def _variables(self) -> dict[str, str]:
-        """Those of `.env`; where an example of it chooses profiles, nothing runs until somebody copies that."""
-        found = env_file(self.files, ".env", {})
-        names = (".env.example", ".env.sample", ".env.template", ".env.dist") if found is None else ()
-        examples = (env_file(self.files, name, {}) for name in names)
-        copied = next((example for example in examples if example and "COMPOSE_PROFILES" in example), None)
-        return found or copied or {}
+        """Those of `.env`; where there is only an example of it, nothing runs until somebody copies that."""
+        folder = dirname(self.path)
+        found = env_file(self.files, join(folder, ".env"), {})
+        names = (f".env.{name}" for name in _EXAMPLES) if found is None else ()
+        examples = (env_file(self.files, join(folder, name), {}) for name in names)
+        return found or next((example for example in examples if example), {})
 
     def _services(self) -> dict[str, Node]:
         """Without those of profiles that nobody asks for, as `docker compose up` does."""
@@ -95,7 +115,7 @@ class _Reader:
             extended = self._extended(name, self.project["services"], ())
             given = extended.mapping(f"service {name}")
             profiles = {item.raw for item in given["profiles"].items("profiles")} if "profiles" in given else set()
-            if profiles and not profiles & (asked | ({"*"} & profiles)) and "*" not in asked:
+            if profiles and not profiles & (asked | {"*", ""}) and "*" not in asked:
                 why = f"{name} runs only with a profile; it is left out. COMPOSE_PROFILES in .env can name one"
                 self._warn("profile-skipped", why, extended, "info")
             else:
@@ -298,6 +318,7 @@ class _Reader:
         )
 
 
+_EXAMPLES = ("example", "sample", "template", "dist", "docker")
 _FIELDS: tuple[tuple[str, str, Callable[[Node], Any]], ...] = (
     ("image", "image", lambda node: node.text("image").strip() or None),
     ("command", "command", lambda node: fields.command(node, "command")),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from iarnet.analysis.base import Files
+from iarnet.analysis.folders import HOLDERS
 from iarnet.analysis.structures.compose_merge import merged
 from iarnet.analysis.structures.nodes import Node, load
 from iarnet.analysis.structures.variables import Interpolation, env_file
@@ -15,11 +16,21 @@ from iarnet.analysis.structures.variables import Interpolation, env_file
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
 MAX_FILES = 30
+_BUILDS = ("compose.build.yaml", "compose.build.yml", "docker-compose.build.yaml", "docker-compose.build.yml")
+"""Beside a file that takes images from a registry: how those of the repository are made."""
 _OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml",
               "docker-compose.override.yml")  # fmt: skip
 
 Project = dict[str, dict[str, Node]]
 """Section -> name -> what is said of it."""
+
+
+def file_below(files: Files) -> str | None:
+    """The compose file of the only folder for deployment that has one, else that of `src`."""
+    found = [path for path in files.named(FILES, depth=2) if "/" in path]
+    folders = {posixpath.dirname(path): path for path in reversed(found)}
+    holders = [folder for folder in folders if folder.lower() in HOLDERS]
+    return folders[holders[0]] if len(holders) == 1 else folders.get("src")
 
 
 @dataclass
@@ -37,7 +48,18 @@ class ComposeFiles:
             override = posixpath.join(posixpath.dirname(path), name)
             if self.files.exists(override):
                 found = _over(found, self._with_included(override, (), self.interpolation))
+        for name in _BUILDS:
+            beside = posixpath.join(posixpath.dirname(path), name)
+            if self.files.exists(beside):
+                self._build(found["services"], self._with_included(beside, (), self.interpolation)["services"])
         return found
+
+    def _build(self, services: dict[str, Node], built: dict[str, Node]) -> None:
+        for name, node in built.items():
+            known = services[name].mapping(name) if name in services else {}
+            build = node.mapping(name).get("build")
+            if build and "image" in known and "build" not in known:
+                services[name] = Node({**known, "build": build}, services[name].path, services[name].line)
 
     def extended(self, extends: Node, given: Mapping[str, Node]) -> dict[str, Node]:
         """The services of the file that `extends` names."""
@@ -121,8 +143,8 @@ def _each(below: dict[str, Node], over: dict[str, Node]) -> dict[str, Node]:
     found = dict(below)
     for name, node in over.items():
         if name in below and node.tag != "!override" and isinstance(below[name].value, dict):
-            under = below[name]
-            found[name] = Node(merged(under.mapping(name), node.mapping(name)), node.path, under.line)
+            under, given = below[name].mapping(name), node.mapping(name)
+            found[name] = Node(merged(under, _said(under, given)), node.path, below[name].line)
         elif node.tag == "!reset":
             found.pop(name, None)
         else:
@@ -130,6 +152,19 @@ def _each(below: dict[str, Node], over: dict[str, Node]) -> dict[str, Node]:
     return found
 
 
+def _said(under: dict[str, Node], given: dict[str, Node]) -> dict[str, Node]:
+    """`given` without a context that it only assumes, where the file below names one."""
+    build = given.get("build")
+    if build is None or not isinstance(build.value, dict) or "build" not in under:
+        return given
+    context = build.value.get("context")
+    if context is None or context.tag != _ASSUMED:
+        return given
+    rest = {name: node for name, node in build.value.items() if name != "context"}
+    return {**given, "build": Node(rest, build.path, build.line, tag=build.tag)}
+
+
+_ASSUMED = "!assumed"
 _PATHS: Mapping[str, tuple[str, ...]] = {
     "build": ("context",),
     "env_file": ("path",),
@@ -154,7 +189,7 @@ def _moved(node: Node, folder: str, key: str) -> Node:
         inner = _PATHS[key] if kind == "bind" else ()
         moved = {name: _moved(value, folder, key) if name in inner else value for name, value in node.value.items()}
         if key == "build" and "context" not in moved:
-            moved["context"] = _scalar(node, folder)
+            moved["context"] = Node(folder, node.path, node.line, raw=folder, tag=_ASSUMED)
         return Node(moved, node.path, node.line, tag=node.tag)
     if isinstance(node.value, list):
         return Node([_moved(item, folder, key) for item in node.value], node.path, node.line, tag=node.tag)

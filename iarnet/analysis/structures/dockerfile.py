@@ -9,8 +9,8 @@ from typing import Any
 import dockerfile
 
 from iarnet.analysis.base import Clue, Declared, Files, Structure
-from iarnet.analysis.folders import aside, manifests, own_manifest
-from iarnet.analysis.names import component_name, folder_name, unique, words
+from iarnet.analysis.folders import HOLDERS, aside, manifests, own_manifest
+from iarnet.analysis.names import component_name, folder_name, is_inner, unique, words
 from iarnet.analysis.structures.quantities import seconds
 from iarnet.errors import InvalidComponent
 from iarnet.models.analysis import Warning
@@ -18,7 +18,6 @@ from iarnet.models.component import Build, HealthCheck, Port
 
 DEPTH, PLAIN_DEPTH = 4, 6
 _PLAIN = ("Dockerfile", "Containerfile", "dockerfile", "containerfile")
-HOLDERS = words("docker .docker deploy deployment deployments container containers ops")
 FLAVOURS = words(
     "alpine debian ubuntu slim buster bullseye bookworm trixie focal jammy noble default distroless full arm arm64 "
     "armv7 amd64 rootless cuda gpu"
@@ -37,6 +36,8 @@ class _Stage:
     lines: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     clues: list[Clue] = field(default_factory=list)
+    parents: frozenset[str] = frozenset()
+    """The stages that it comes from or copies from."""
 
 
 class Dockerfile:
@@ -66,14 +67,15 @@ class Dockerfile:
             return
         name = unique(label, [c.name for c in structure.components]) if label else ""
         name = name or (folder_name(folder) if folder != "." else "")
+        target = target_of(files, path)
         try:
-            facts, clues = read_facts(files, path)
+            facts, clues = read_facts(files, path, target)
         except InvalidComponent as error:
             if folder == ".":
                 raise
             structure.warnings.append(Warning(code="broken-dockerfile", message=error.message, file=path))
             return
-        facts["build"] = Build(context=context_of(files, path), dockerfile=path)
+        facts["build"] = Build(context=context_of(files, path), dockerfile=path, target=target)
         structure.components.append(Declared(name, folder, facts, [*clues, Clue("build", path, path, 1)]))
 
 
@@ -127,8 +129,9 @@ def home(files: Files, path: str) -> str:
     folder = posixpath.dirname(path) or "."
     if own_manifest(files, folder):
         return folder
-    if posixpath.basename(folder).lower() in HOLDERS:
-        return posixpath.dirname(folder) or "."
+    above = posixpath.dirname(folder) or "."
+    if posixpath.basename(folder).lower() in HOLDERS or (is_inner(folder) and own_manifest(files, above)):
+        return above
     context = _context(files, path, [folder, *_above(folder)])
     packs = context != folder and own_manifest(files, context) and not manifests(files, folder, 4)
     return context if packs else folder
@@ -137,7 +140,8 @@ def home(files: Files, path: str) -> str:
 def _label(path: str, folder: str) -> str:
     """What a Dockerfile is called beside others about the same folder; nothing for the plain one."""
     own = posixpath.dirname(path) or "."
-    plain = own == folder or (posixpath.basename(own).lower() in HOLDERS and posixpath.dirname(own) in (folder, ""))
+    held = posixpath.basename(own).lower() in HOLDERS or is_inner(own)
+    plain = own == folder or (held and posixpath.dirname(own) in (folder, ""))
     named = "" if plain else component_name(posixpath.basename(own))
     return variant(path) or ("" if named in FLAVOURS else named)
 
@@ -174,6 +178,27 @@ def read_facts(files: Files, path: str, target: str | None = None) -> tuple[dict
     return dict(stage.facts), list(stage.clues)
 
 
+def target_of(files: Files, path: str) -> str | None:
+    """The stage to build where nobody says which. None for the last one, unless that has a name of its own, and
+    nothing in it of one that is called as for release and starts something."""
+    try:
+        stages = list(_stages(_commands(files, path), path))
+    except InvalidComponent:
+        return None
+    if not stages or not stages[-1].name or _is_released(stages[-1]):
+        return None
+    released = (s for s in reversed(stages) if _is_released(s) and "start_command" in s.facts)
+    return next((stage.name for stage in released if stage.name not in stages[-1].parents), None)
+
+
+def _is_released(stage: _Stage) -> bool:
+    said = set(re.split(r"[-_.]", stage.name))
+    return not said.isdisjoint(_RELEASED) and said.isdisjoint(NOT_FOR_RUNNING)
+
+
+_RELEASED = words("release released production prod final")
+
+
 def _unset(files: Files, path: str) -> str:
     """An argument without a default on which depends what is copied, or from which image: it is for many builds."""
     try:
@@ -207,12 +232,13 @@ def base_image(files: Files, path: str, target: str | None = None) -> tuple[str,
     return next(((s.base, {name: s.settings[name] for name in s.lines}) for s in chosen), ("", {}))
 
 
-def port_settings(files: Files, path: str) -> dict[str, tuple[int, int]]:
+def port_settings(files: Files, path: str, target: str | None = None) -> dict[str, tuple[int, int]]:
     """The numbers that `ENV` gives to settings, which a program may take for its port; with their lines."""
     try:
-        stage = list(_stages(_commands(files, path), path))[-1:]
+        stages = list(_stages(_commands(files, path), path))
     except InvalidComponent:
         return {}
+    stage = [s for s in stages if target is None or s.name == target.lower()][-1:]
     return {name: (int(s.settings[name]), line) for s in stage for name, line in s.lines.items() if _is_port(s, name)}
 
 
@@ -337,6 +363,7 @@ def _from(command: Any, stages: dict[str, _Stage], arguments: dict[str, str]) ->
     if earlier:
         stage.settings, stage.facts, stage.clues = dict(earlier.settings), dict(earlier.facts), list(earlier.clues)
         stage.lines, stage.base = dict(earlier.lines), earlier.base
+        stage.parents = earlier.parents | {earlier.name}
     return stage
 
 
@@ -352,6 +379,8 @@ def _instruction(stage: _Stage, verb: str, command: Any, path: str, arguments: d
         stage.lines |= dict.fromkeys(given, line)
     elif verb == "EXPOSE":
         _expose(stage, [_expand(text, stage.settings) for text in value], path, line)
+    elif verb in ("COPY", "ADD"):
+        stage.parents |= {flag.partition("=")[2].lower() for flag in command.flags if flag.startswith("--from=")}
     elif verb == "USER" and value:
         _note(stage, "user", _expand(value[0], stage.settings), path, line)
     elif verb == "HEALTHCHECK":

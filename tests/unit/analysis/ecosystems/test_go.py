@@ -194,6 +194,9 @@ def test_versions(directive: str, image: str) -> None:
 def test_recipes_know_sqlite_vendored_modules_and_neighbours() -> None:
     sqlite = MODULE + "require github.com/mattn/go-sqlite3 v1.14.0\n"
     assert "CGO_ENABLED=1" in (found(G, {"go.mod": sqlite, "main.go": program("")}).recipe or "")
+    dialect = 'package db\n\nimport _ "github.com/jinzhu/gorm/dialects/sqlite"\n'
+    of_gorm = {"go.mod": MODULE, "db/db.go": dialect, "main.go": program("", "example.org/shop/db")}
+    assert "CGO_ENABLED=1" in (found(G, of_gorm).recipe or "")
     assert "download" not in (found(G, module("", **{"vendor/modules.txt": ""})).recipe or "")
     beside = MODULE + "replace example.org/lib => ../lib\n"
     profile = found(G, {"svc/go.mod": beside, "svc/main.go": program(""), "lib/go.mod": MODULE}, "svc")
@@ -214,3 +217,13 @@ def test_a_library_is_known_and_does_not_run() -> None:
 @pytest.mark.parametrize("text", ["", "module", "module \x7f\n", "module a b c\nrequire ("])
 def test_broken_manifests(text: str) -> None:
     assert found(G, {"go.mod": text, "main.go": program("")}).start_command
+
+
+def test_packages_come_in_the_same_order_each_time() -> None:
+    names = [f"p{number}" for number in range(12)]
+    packages = {f"{name}/a.go": f'package {name}\nvar X = os.Getenv("{name.upper()}")\n' for name in names}
+    main = program("", *(f"example.org/shop/{name}" for name in reversed(names)))
+    profile = found(G, {"go.mod": MODULE, "main.go": main, **packages})
+    assert [clue.field for clue in profile.clues if clue.field.startswith("env.")] == sorted(
+        f"env.{name.upper()}" for name in names
+    )

@@ -1,6 +1,7 @@
 import pytest
 
 from iarnet.analysis.ecosystems.java import Java
+from iarnet.analysis.services import by_driver
 from tests.unit.analysis.ecosystems.recognising import ask, clue, codes, found, given, optional, port, required
 
 J = Java()
@@ -41,6 +42,15 @@ def test_spring_boot() -> None:
     assert (given(profile), required(profile), optional(profile)) == ({"PORT": "8090"}, {"DATABASE_URL"}, {"NAME"})
     assert {"org.postgresql:postgresql", "postgresql"} <= profile.dependencies
     assert clue(profile, "ports") == ("8090", f"{RESOURCES}/application.properties", 1)
+
+
+def test_vertx_is_told_the_port_of_its_configuration() -> None:
+    launched = pom("io.vertx:vertx-web", plugins="<plugin><artifactId>vertx-maven-plugin</artifactId></plugin>")
+    verticle = "package shop;\npublic class App extends AbstractVerticle {}\n"
+    settings = '{"http.port": 2321, "word": "x"}'
+    profile = found(J, {"pom.xml": launched, SOURCE: verticle, "src/main/conf/web.json": settings})
+    assert port(profile) == 2321
+    assert profile.start_command == "java -jar app.jar -conf '{\"http.port\": 2321}'"
 
 
 def test_the_port_in_yaml_and_the_health_of_actuator() -> None:
@@ -84,8 +94,16 @@ def test_plain_servers(code: str, opened: int) -> None:
 
 def test_a_program_without_a_server() -> None:
     once = found(J, {"pom.xml": pom(), SOURCE: MAIN % ""})
-    listening = found(J, {"pom.xml": pom("com.rabbitmq:amqp-client"), SOURCE: MAIN % ""})
+    used = MAIN % "com.rabbitmq.client.Channel channel;"
+    listening = found(J, {"pom.xml": pom("com.rabbitmq:amqp-client"), SOURCE: used})
     assert [once.kind, listening.kind] == ["job", "worker"]
+
+
+def test_a_client_that_no_code_imports_is_none() -> None:
+    files = {"pom.xml": pom("io.lettuce:lettuce-core", "org.postgresql:postgresql"), SOURCE: MAIN % ""}
+    assert {service.key for service in by_driver(found(J, files).dependencies)} == {"postgres"}
+    files[SOURCE] = f"import io.lettuce.core.RedisClient;\n{MAIN % ''}"
+    assert {service.key for service in by_driver(found(J, files).dependencies)} == {"postgres", "redis"}
 
 
 def test_gradle() -> None:
@@ -137,3 +155,56 @@ def test_broken_manifests(text: str) -> None:
     profile = found(J, {"pom.xml": text})
     assert not profile.runnable
     assert codes(profile) == (["broken-manifest"] if text[:3] != "<a>" else [])
+
+
+KTOR = """
+plugins { alias(libs.plugins.kotlin.jvm) }
+dependencies {
+    implementation(libs.ktor.server.netty)
+    runtimeOnly(libs.bundles.data)
+    testImplementation(libs.lettuce)
+}
+"""
+CATALOGUE = """
+[libraries]
+ktor-server-netty = { module = "io.ktor:ktor-server-netty", version = "3" }
+driver_postgres = { group = "org.postgresql", name = "postgresql" }
+lettuce = "io.lettuce:lettuce-core:6"
+[bundles]
+data = ["driver_postgres"]
+[plugins]
+kotlin-jvm = { id = "org.jetbrains.kotlin.jvm", version = "2" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "opened", "setting"),
+    [
+        ("embeddedServer(Netty, port = 8085) {}", {}, 8085, None),
+        ('embeddedServer(Netty, System.getenv("PORT")?.toInt() ?: 9000) {}', {}, 9000, "PORT"),
+        (
+            "",
+            {"application.conf": "ktor {\n  deployment {\n    port = 9001\n    port = ${?HTTP_PORT}\n"},
+            9001,
+            "HTTP_PORT",
+        ),
+        ("", {"application.yaml": "ktor:\n  deployment:\n    port: 9002\n"}, 9002, None),
+        ("", {}, 8080, None),
+    ],
+)
+def test_ktor_from_a_version_catalogue(code: str, more: dict[str, str], opened: int, setting: str | None) -> None:
+    files = {
+        "settings.gradle.kts": "",
+        "build.gradle.kts": KTOR,
+        "gradle/libs.versions.toml": CATALOGUE,
+        "src/main/kotlin/App.kt": f"package shop\nfun main() {{ {code} }}\n",
+        **{f"src/main/resources/{name}": text for name, text in more.items()},
+    }
+    profile = found(J, files)
+    assert (profile.framework, profile.kind, port(profile), profile.port_env) == ("ktor", "api", opened, setting)
+    assert {service.key for service in by_driver(profile.dependencies)} == {"postgres"}
+
+
+def test_a_client_of_ktor_serves_nothing() -> None:
+    files = {"build.gradle.kts": 'dependencies { implementation("io.ktor:ktor-client-core:3") }', SOURCE: MAIN % ""}
+    assert (found(J, files).framework, found(J, files).kind) == (None, "job")

@@ -222,3 +222,9 @@ def test_a_driver_in_a_feature_counts() -> None:
     cargo = CARGO + 'sqlx = { version = "0.7", features = ["postgres", "runtime-tokio"] }\n'
     profile = first({"Cargo.toml": cargo, "src/main.rs": "fn main() {}"})
     assert "postgres" in profile.dependencies
+
+
+def test_a_crate_that_is_called_like_what_it_depends_on() -> None:
+    cargo = CARGO.replace("shop", "rocket") + 'rocket = "0.5"\n'
+    profile = first({"Cargo.toml": cargo, "src/main.rs": "fn main() {}"})
+    assert '"--manifest-path", "Cargo.toml", "--bin", "rocket"' in (profile.recipe or "")

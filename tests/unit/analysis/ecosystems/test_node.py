@@ -81,6 +81,8 @@ def test_frameworks_with_a_server(
     [
         ("vite", {}, "dist"),
         ("vite", {"vite.config.ts": "export default { build: { outDir: './web-out' } }"}, "web-out"),
+        ("vite", {"vite.config.ts": "export default { build: { x: { y: 1 }, outDir: 'out' } }"}, "out"),
+        ("vite", {"vite.config.ts": "export default { outDir: 'nowhere' }"}, "dist"),
         ("react-scripts", {}, "build"),
         ("@vue/cli-service", {}, "dist"),
         ("gatsby", {}, "public"),
@@ -103,6 +105,30 @@ def test_frameworks_that_build_files(name: str, more: dict[str, str], output: st
     assert f"COPY --from=build /app/{output} /usr/share/nginx/html" in (profile.recipe or "")
     assert profile.health
     assert profile.health.path == "/"
+
+
+def test_without_a_build_script_the_framework_builds_itself() -> None:
+    files = {"package.json": package(dependencies={"next": "14"}), "pages/index.jsx": ""}
+    recipe = found(N, files).recipe or ""
+    assert 'COPY . .\nRUN ["npx", "next", "build"]\nRUN ["npm", "prune", "--omit=dev"]' in recipe
+
+
+def test_a_server_that_nx_builds_beside_pages() -> None:
+    built = {"executor": "@nrwl/node:webpack", "options": {"outputPath": "dist/apps/api"}}
+    files = {
+        "package.json": package(scripts={"start": "nx serve", "build": "nx build"},
+                                dependencies={"express": "4"}, devDependencies={"astro": "1", "nx": "14"}),
+        "apps/api/project.json": json.dumps({"targets": {"build": built}}), "apps/api/src/main.ts": EXPRESS,
+    }  # fmt: skip
+    profile = found(N, files)
+    assert (profile.framework, profile.start_command) == ("express", "node dist/apps/api/main.js")
+    assert port(profile) == 3001
+
+
+def test_the_script_says_where_the_files_go() -> None:
+    scripts = {"build": "tsc -b && vite build --outDir out"}
+    files = {"package.json": package(scripts=scripts, devDependencies={"vite": "6"}), "index.html": ""}
+    assert "COPY --from=build /app/out /usr/share/nginx/html" in (found(N, files).recipe or "")
 
 
 def test_a_page_with_a_server_of_its_own() -> None:
@@ -268,6 +294,33 @@ def test_what_the_program_needs_at_run_time_is_not_pruned() -> None:
     assert '"npm", "prune", "--omit=dev"' in pruned
 
 
+def test_what_only_tests_need_is_not_downloaded() -> None:
+    recipe = found(N, project(EXPRESS, "express", devDependencies={"cypress": "10"})).recipe or ""
+    assert "ARG CYPRESS_INSTALL_BINARY=0\n" in recipe.split("RUN")[0]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "command"),
+    [
+        ({"turbo.json": "{}"}, 'COPY . .\nRUN ["npx", "turbo", "run", "build", "--filter=web..."]\nWORKDIR'),
+        ({}, 'WORKDIR /app/apps/web\nRUN ["npm", "run", "build"]'),
+    ],
+)
+def test_turbo_builds_what_it_is_configured_for(configuration: dict[str, str], command: str) -> None:
+    top = package(workspaces=["apps/*"], devDependencies={"turbo": "2"})
+    member = package(name="web", scripts={"build": "next build"}, dependencies={"next": "14"})
+    files = {"package.json": top, "apps/web/package.json": member, "apps/web/pages/index.js": "", **configuration}
+    assert command in (found(N, files, "apps/web").recipe or "")
+
+
+def test_a_manager_that_the_code_calls_is_there_at_run_time() -> None:
+    lock = {"pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}
+    calls = "import { execSync } from 'child_process'\nexecSync('pnpm --version')\n" + EXPRESS
+    for code, there in ((calls, True), (EXPRESS, False)):
+        last = (found(N, project(code, "express") | lock).recipe or "").split("\n\n")[-1]
+        assert ('"--global", "--force", "pnpm@' in last) == there
+
+
 @pytest.mark.parametrize(
     ("files", "start"),
     [
@@ -280,6 +333,9 @@ def test_what_the_program_needs_at_run_time_is_not_pruned() -> None:
 def test_programs_without_a_start_script(files: dict[str, str], start: str) -> None:
     profile = found(N, files)
     assert (profile.start_command, profile.runnable) == (start, True)
+    # Where no manager of the project's own packages takes it away again.
+    adds = 'RUN ["npm", "install", "--global", "tsx"]\nWORKDIR /app' in (profile.recipe or "").split("\n\n")[-1]
+    assert adds == start.startswith("tsx ")
 
 
 def test_a_worker_beside_the_server() -> None:
@@ -349,3 +405,12 @@ def test_broken_manifests(text: str) -> None:
     profile = found(N, {"package.json": text})
     assert not profile.runnable
     assert profile.start_command is None
+
+
+def test_a_published_package_alone_is_started_by_the_file_that_opens_a_port() -> None:
+    library = {"package.json": package(main="src/index.ts", files=["dist"]), "src/index.ts": "export const a = 1\n"}
+    profile = found(N, {**library, "server.js": "require('http').createServer().listen(7777)\n"})
+    assert (profile.start_command, port(profile), profile.language) == ("node server.js", 7777, "javascript")
+    assert not found(N, {**library, "server.js": "module.exports = 1\n"}).runnable
+    beside = {"other/package.json": "{}", "server.js": "require('http').createServer().listen(7777)\n"}
+    assert not found(N, {**library, **beside}).runnable

@@ -42,3 +42,7 @@ def test_sites(files: dict[str, str], framework: str | None, step: str) -> None:
 
 def test_a_program_is_declared() -> None:
     assert ask(S, {"index.html": ""}, start="python serve.py") is None
+
+
+def test_a_page_in_the_sources_of_a_package_is_what_its_bundler_starts_from() -> None:
+    assert ask(S, {"web/src/index.html": "<div id=app>", "web/package.json": "{}"}, "web/src") is None

@@ -36,6 +36,17 @@ def test_of_two_databases_of_a_kind_the_nearest_is_used() -> None:
     assert edges(files) == {("users", "accounts-db"), ("reader", "ledger-db")}
 
 
+def test_of_two_databases_of_a_kind_a_value_or_a_declaration_tells() -> None:
+    files = {
+        "compose.yaml": "services:\n  stock:\n    image: postgres:15\n  money:\n    image: postgres:15\n"
+        "  reader:\n    build: reader\n    depends_on: [money]\n"
+        "  writer:\n    build: reader\n    environment: {ConnectionStrings__Db: 'Server=money;Port=5432'}\n",
+        "reader/requirements.txt": "flask\npsycopg2\n",
+        "reader/app.py": "from flask import Flask\napp = Flask(__name__)\n",
+    }
+    assert edges(files) == {("reader", "money"), ("writer", "money")}
+
+
 def test_halves_of_a_library_and_addresses_of_a_gateway() -> None:
     registry = pom((CLOUD, "spring-cloud-starter-netflix-eureka-server"))
     client = pom(WEB, (CLOUD, "spring-cloud-starter-netflix-eureka-client"))

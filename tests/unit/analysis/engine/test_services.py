@@ -104,3 +104,58 @@ def test_somebody_elses_minio_is_started_as_its_image_says() -> None:
     compose = "services:\n  a: {image: 'quay.io/minio/minio:1'}\n  b: {image: 'bitnami/minio:1'}\n"
     analysis = analyze(MemoryTree({"compose.yaml": compose}))
     assert [component(analysis, name).command for name in "ab"] == [("server", "/data"), None]
+
+
+def test_what_the_program_asks_for_before_it_uses_it_is_not_needed() -> None:
+    def services(package: str, code: str) -> set[str]:
+        return {c.name for c in node(package, code).components if c.image}
+
+    assert services("redis", "connect(process.env.REDIS_URL)") == {"redis"}
+    for asking in ("const on = !!process.env.REDIS_URL", "if (process.env.REDIS_URL) connect(process.env.REDIS_URL)",
+                   "const c = process.env.REDIS_URL ? connect(process.env.REDIS_URL) : new Map()"):  # fmt: skip
+        assert services("redis", asking) == set(), asking
+    assert services("redis", "if (!process.env.REDIS_URL) throw new Error('no')") == {"redis"}
+    assert services("pg", "const ssl = process.env.DATABASE_URL ? {} : false") == {"postgres"}, "a database it needs"
+
+
+def test_an_image_from_elsewhere_is_known_by_its_name_and_its_port() -> None:
+    text = "services:\n  {}:\n    image: acme/{}:1\n    ports: ['{}']\n"
+
+    def kind(name: str, image: str, port: int) -> str:
+        return component(analyze(MemoryTree({"compose.yaml": text.format(name, image, port)})), name).kind
+
+    assert kind("broker", "acme-kafka", 9092) == "queue"
+    assert kind("postgres", "upgrading", 5432) == "database"
+    assert kind("kafka-manager", "kafka-manager", 9000) == "web"
+
+
+def test_a_generated_password_fills_the_gaps_that_an_unset_one_leaves() -> None:
+    compose = (
+        "services:\n  web:\n    build: .\n    depends_on: [db]\n"
+        "    environment: ['URL=postgresql://me:${PASSWORD}@db:5432/shop', 'DB_PASSWORD=${PASSWORD}']\n"
+        "  db:\n    image: postgres:15\n    environment: [POSTGRES_USER=me, 'POSTGRES_PASSWORD=${PASSWORD}']\n"
+    )
+    files = {"Dockerfile": "FROM scratch\nCMD x\n", "compose.yaml": compose}
+    web = env(component(analyze(MemoryTree(files)), "web"))
+    assert web == {"URL": "postgresql://me:{secret}@db:5432/shop", "DB_PASSWORD": "{secret}"}
+    given = env(component(analyze(MemoryTree({**files, ".env": "PASSWORD=x\n"})), "web"))
+    assert given == {"URL": "postgresql://me:x@db:5432/shop", "DB_PASSWORD": "x"}
+    trusting = compose.replace("[POSTGRES_USER", "[POSTGRES_HOST_AUTH_METHOD=trust, POSTGRES_USER")
+    open_to_all = env(component(analyze(MemoryTree({**files, "compose.yaml": trusting})), "web"))
+    assert open_to_all == {"URL": "postgresql://me:@db:5432/shop", "DB_PASSWORD": ""}
+
+
+def test_a_service_s_image_with_a_command_of_its_own_may_be_a_client() -> None:
+    compose = (
+        "services:\n  db:\n    image: postgres:15\n  copies:\n    build: copies\n    environment: {PGHOST: db}\n"
+    )
+    files = {"compose.yaml": compose, "copies/Dockerfile": "FROM postgres:15\nENTRYPOINT /copy cron\n"}
+    assert component(analyze(MemoryTree(files)), "copies").kind == "worker"
+    alone = {**files, "compose.yaml": compose.replace("PGHOST: db", "PGDATA: /d")}
+    assert component(analyze(MemoryTree(alone)), "copies").kind == "database"
+
+
+def test_a_tool_for_three_kinds_of_sql_servers_brings_none_of_them() -> None:
+    manifest = '{"scripts": {"start": "node a.js"}, "dependencies": {"pg": "1", "mysql2": "1", "mssql": "1"}}'
+    files = {"package.json": manifest, "a.js": "require('http').createServer().listen(3000)\n"}
+    assert [c.name for c in analyze(MemoryTree(files)).components] == ["api"]

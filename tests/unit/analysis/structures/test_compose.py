@@ -236,6 +236,19 @@ def test_files_that_are_put_together() -> None:
     assert next(clue for clue in by_name["db"].clues if clue.field == "image").file == "infra/compose.yaml"
 
 
+def test_an_override_without_a_context_keeps_the_one_below() -> None:
+    files = {
+        "deploy/compose.yaml": "services:\n  web:\n    build: ../web\n",
+        "deploy/compose.override.yaml": "services:\n  web:\n    build: {args: {A: '1'}}\n",
+        "web/Dockerfile": "FROM scratch\n",
+    }
+    structure = Compose().read(TreeFiles(MemoryTree(files)))
+    assert structure
+    assert structure.components[0].facts["build"] == Build(
+        context="web", dockerfile="web/Dockerfile", args={"A": "1"}
+    )
+
+
 def test_what_may_be_missing_and_where_any_port_will_do() -> None:
     facts, structure = service(
         'image: x\ndepends_on: {none: {condition: service_started, required: false}}\nports: ["6005-6015:80"]'
