@@ -65,12 +65,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=APPS)
     def delete(self, name: str) -> None:
-        """What is recorded of it goes; its changes and its story stay."""
         app = self.mine + name
         self._run(self.store.apps.delete(app))
-        self.apps.pop(app, None)
-        self.revisions = {key: value for key, value in self.revisions.items() if key[0] != app}
-        self.rows = {key: value for key, value in self.rows.items() if value[0].app != app}
+        self._gone(app)
 
     @rule(name=APPS, git=st.none() | GITS, cause=CAUSES, again=st.booleans(), data=st.data())
     def begin(self, name: str, git: GitSource | None, cause: Any, again: bool, data: st.DataObject) -> None:
@@ -97,6 +94,8 @@ class StoreMachine(RuleBasedStateMachine):
             if change.status != status:
                 ended = {"status": status, "failure": None, "finished_at": self.clock.now}
                 self._update(change, progress=progress, revision=number, **ended)
+                if change.cause == "delete" and status == "succeeded":
+                    self._gone(change.app)
 
     @rule(step=st.sampled_from(["one", "two"]), data=st.data())
     def progress(self, step: str, data: st.DataObject) -> None:
@@ -270,6 +269,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _change(self, app: str, **values: Any) -> None:
         self.apps[app] = self.apps[app].model_copy(update={"updated_at": self.clock.now} | values)
+
+    def _gone(self, app: str) -> None:
+        """What is recorded of it goes; its changes and its story stay."""
+        self.apps.pop(app, None)
+        self.revisions = {key: value for key, value in self.revisions.items() if key[0] != app}
+        self.rows = {key: value for key, value in self.rows.items() if value[0].app != app}
 
     def _update(self, change: Deployment, **values: Any) -> None:
         self.changes[change.id] = change.model_copy(update=values)
