@@ -1,6 +1,7 @@
 """What the watches do: follow a provider, mend an instance, start a change."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from temporalio import activity
@@ -19,10 +20,14 @@ from iarnet.gateway.base import Gateways
 from iarnet.models.app import Event
 from iarnet.models.change import ChangeRequest
 from iarnet.models.instance import Instance, InstanceSpec
+from iarnet.models.provider import EventKind
 from iarnet.models.work import Attach, Batch, HealthWatchState, Hold, Mend, Mended
 from iarnet.providers.base import Provider, Providers
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Clock, Store
+
+# What one causes by restarting an instance.
+_RESTART = frozenset[EventKind]({"died", "started"})
 
 
 class Monitors(Protocol):
@@ -30,6 +35,12 @@ class Monitors(Protocol):
 
     def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
         """Numbered batches after `cursor`, and then as they come."""
+        ...
+
+    def handling(
+        self, provider_id: str, instance: str, expected: Collection[EventKind]
+    ) -> AbstractAsyncContextManager[None]:
+        """What happens to it meanwhile is told afterwards, but for what is expected if all goes well."""
         ...
 
 
@@ -103,7 +114,9 @@ class Watching:
         gateway = self._gateways.get(provider.info.id)
         await gateway.suspend(spec.name)
         faults.reached("instance.suspended")
-        await provider.restart(spec.name)
+        # Told later, that it ended would lead users away again from what is ready by then.
+        async with self._monitors.handling(provider.info.id, spec.name, _RESTART):
+            await provider.restart(spec.name)
         faults.reached("instance.restarted")
         instance = await wait_until(provider, spec, "healthy")
         await self._store.instances.record(instance)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ _PATIENCE_S = 40.0
 
 @dataclass
 class Load:
-    """What came back so far: `answers` counts bodies, `failures` says what went wrong instead."""
+    """What came back so far: `answers` counts bodies, `failures` says what went wrong instead, `failed` when each of
+    those was begun."""
 
     answers: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -43,16 +46,18 @@ async def _ask(port: int, path: str, per_s: int, seen: Load, done: threading.Eve
 
 
 async def _one(port: int, path: str, seen: Load) -> None:
+    begun = time.monotonic()
     try:
         async with asyncio.timeout(_PATIENCE_S):
             status, body = await get(port, path)
+        problem = "" if status == 200 else f"{status} {body}"
     except (OSError, TimeoutError, ValueError) as error:
-        seen.failures.append(repr(error))
-        return
-    if status == 200:
-        seen.answers[body] = seen.answers.get(body, 0) + 1
+        problem = repr(error)
+    if problem:
+        seen.failures.append(problem)
+        seen.failed.append(begun)
     else:
-        seen.failures.append(f"{status} {body}")
+        seen.answers[body] = seen.answers.get(body, 0) + 1
 
 
 async def get(port: int, path: str = "/") -> tuple[int, str]:

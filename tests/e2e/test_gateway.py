@@ -153,11 +153,12 @@ def test_a_killed_replica_costs_its_own_requests_only(
         with rotation(running, "iarnet-two-web-r1-1") as dead:
             killed, seen = time.monotonic(), users.count
             engine.kill(containers(engine, "two")["iarnet-two-web-r1-1"])
+            gone = time.monotonic()
             until(lambda: users.count > seen + 200, "users go on")
     assert dead.left, "it left the rotation"
     print(f"\nkilled: last tried after {max(0.0, dead.tried - killed) * 1000:.0f} ms, out of rotation after", end=" ")
     print(f"{(dead.left - killed) * 1000:.0f} ms, {len(users.failures)} requests failed")
-    assert len(users.failures) <= 2, users.failures
+    assert max(users.failed, default=0.0) < gone, "only what was on its way there"
 
 
 def test_traffic_goes_on_without_the_node_and_its_envoy_comes_back(
