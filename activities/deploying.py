@@ -1,18 +1,18 @@
 """Effects on providers: each is idempotent by the instance's name, and written down before it happens."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from temporalio import activity
 
+from activities.caused import BY_DEPLOYING, BY_REMOVING, Handling
 from activities.heartbeat import heartbeating
 from activities.readiness import wait_until
 from iarnet import faults
 from iarnet.errors import IarnetError, StaleEpoch
 from iarnet.gateway.base import Gateways
 from iarnet.models.instance import Instance, InstanceSpec, LogQuery
-from iarnet.models.provider import EventKind
 from iarnet.models.traffic import Service
 from iarnet.models.work import Effect
 from iarnet.providers.base import ImageSource, Provider, Providers
@@ -25,13 +25,6 @@ _DRAIN_S = 10.0
 _HOLD_S = 3.0
 _CLOSED_S = 5.0
 _LOOK_S = 0.02
-
-# What one causes by deploying or removing an instance, and records oneself.
-_BEGIN = frozenset[EventKind]({"started"})
-_END = frozenset[EventKind]({"died", "oom", "removed"})
-
-Handling = Callable[[str, str, Collection[EventKind]], AbstractAsyncContextManager[None]]
-"""(provider, instance, kinds of events): what happens meanwhile is told afterwards, but for these if it ends well."""
 
 
 class Deploying:
@@ -71,7 +64,7 @@ class Deploying:
             faults.reached("instance.intended")
             try:
                 await provider.ensure_image(spec.image, self._images)
-                async with self._handling(provider.info.id, spec.name, _BEGIN):
+                async with self._handling(provider.info.id, spec.name, BY_DEPLOYING):
                     instance = await provider.deploy(spec)
                     await self._store.instances.record(instance)
                 faults.reached("instance.recorded")
@@ -110,7 +103,7 @@ class Deploying:
             patience_s = _HOLD_S if operation.hold else _DRAIN_S
             await gateway.drain(operation.instance, patience_s, hold=operation.hold)
             faults.reached("instance.drained")
-            async with self._handling(provider.info.id, operation.instance, _END):
+            async with self._handling(provider.info.id, operation.instance, BY_REMOVING):
                 await provider.remove(operation.instance, effect.epoch)
                 faults.reached("container.removed")
                 # Held, its room is kept for the way back, until the change has ended.

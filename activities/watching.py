@@ -1,7 +1,6 @@
 """What the watches do: follow a provider, mend an instance, start a change."""
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from temporalio import activity
@@ -10,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.caused import BY_RESTARTING, Handling
 from activities.heartbeat import heartbeating
 from activities.options import QUEUE, TASK
 from activities.readiness import wait_until
@@ -20,14 +20,10 @@ from iarnet.gateway.base import Gateways
 from iarnet.models.app import Event
 from iarnet.models.change import ChangeRequest
 from iarnet.models.instance import Instance, InstanceSpec
-from iarnet.models.provider import EventKind
 from iarnet.models.work import Attach, Batch, HealthWatchState, Hold, Mend, Mended
 from iarnet.providers.base import Provider, Providers
 from iarnet.secrets.base import Secrets
 from iarnet.store.base import Clock, Store
-
-# What one causes by restarting an instance.
-_RESTART = frozenset[EventKind]({"died", "started"})
 
 
 class Monitors(Protocol):
@@ -37,11 +33,8 @@ class Monitors(Protocol):
         """Numbered batches after `cursor`, and then as they come."""
         ...
 
-    def handling(
-        self, provider_id: str, instance: str, expected: Collection[EventKind]
-    ) -> AbstractAsyncContextManager[None]:
-        """What happens to it meanwhile is told afterwards, but for what is expected if all goes well."""
-        ...
+    @property
+    def handling(self) -> Handling: ...
 
 
 class Watching:
@@ -115,7 +108,7 @@ class Watching:
         await gateway.suspend(spec.name)
         faults.reached("instance.suspended")
         # Told later, that it ended would lead users away again from what is ready by then.
-        async with self._monitors.handling(provider.info.id, spec.name, _RESTART):
+        async with self._monitors.handling(provider.info.id, spec.name, BY_RESTARTING):
             await provider.restart(spec.name)
         faults.reached("instance.restarted")
         instance = await wait_until(provider, spec, "healthy")

@@ -58,7 +58,7 @@ async def test_a_new_file_that_another_process_is_just_writing_is_waited_for(tmp
     other = sqlite3.connect(tmp_path / "iarnet.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     opening = asyncio.ensure_future(open_store(url, clock))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # in which it meets the lock; one that is slower to come passes, too
     other.execute("ROLLBACK")
     await (await opening).aclose()
     other.close()
