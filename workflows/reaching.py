@@ -4,7 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutError,
+    TimeoutType,
+    is_cancelled_exception,
+)
 
 from activities.failures import absent, typed
 from activities.options import AT_HAND, Options, node_of
@@ -41,8 +48,9 @@ async def at_hand(method: Callable[[Any, A], Awaitable[R | None]], argument: A, 
     """
     try:
         return await workflow.execute_local_activity_method(method, argument, summary=summary, **AT_HAND)
-    except ActivityError as error:
-        final = isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+    except FailureError as error:
+        # Here, the SDK wraps a time-out and a cancellation alone: what was raised comes as it is.
+        final = isinstance(error, ApplicationError) and error.non_retryable
         if final or is_cancelled_exception(error):
             raise
         return None

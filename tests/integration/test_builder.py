@@ -195,7 +195,8 @@ async def test_cancelling_ends_the_build_on_the_engine(shop: Workshop) -> None:
     builder = shop.builder()
     request = await shop.request(builder, dockerfile="Dockerfile")
     task = asyncio.create_task(builder.build(request, lambda line: reached.set() if line == "here" else None))
-    await asyncio.wait_for(reached.wait(), 60)
+    await asyncio.wait({task, asyncio.create_task(reached.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    assert not task.done(), task.result()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,6 +1,8 @@
-"""A change that is cancelled at awkward moments. Its activities are played: only so can they be held at one."""
+"""A change at awkward moments. Its activities are played: only so can they be held at one, or fail there."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,11 +36,15 @@ NODE = "here"
 
 
 class World:
-    """Activities that tell what they do, and wait for `go` in the one named `held`, deaf to cancellation."""
+    """Activities that tell what they do, and wait for `go` in the one named `held`, deaf to cancellation.
 
-    def __init__(self, held: str = "", failing: str = "") -> None:
+    `at_hand`: what planning raises as part of the run's own task; nothing: it is left to an activity.
+    """
+
+    def __init__(self, held: str = "", failing: str = "", at_hand: Exception | None = None) -> None:
         self._held = held
         self._failing = failing
+        self._at_hand = at_hand
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
         self.done: list[str] = []
@@ -71,6 +77,8 @@ class World:
     @activity.defn
     async def prepare_change(self, prepare: Prepare) -> Plan | None:
         if activity.info().is_local:
+            if self._at_hand:
+                raise self._at_hand
             return None  # a worker of another node, as one that can be held for long is an activity of its own
         await self._do("undo" if prepare.compensation else "plan")
         steps = (
@@ -131,17 +139,20 @@ def _operation(kind: Any, *after: str) -> Operation:
     )
 
 
-async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseException | None, Any]:
-    """What the run ended with, cancelled while the held activity was at work, and its status."""
+@asynccontextmanager
+async def deploying(client: Client, world: World, **request: Any) -> AsyncIterator[WorkflowHandle[Any, Any]]:
     common: dict[str, Any] = {"activities": world.all(), "interceptors": [RunInterceptor()]}
     async with (
         Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, workflow_runner=runner(), **common),
         Worker(client, task_queue=node_queue(NODE), **common),
     ):
         change = ChangeRequest(app="shop", git=GitSource(url="https://example.org/shop.git"), **request)
-        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
-            "DeployApp", change, id="change.shop", task_queue=QUEUE, task_timeout=TASK
-        )
+        yield await client.start_workflow("DeployApp", change, id="change.shop", task_queue=QUEUE, task_timeout=TASK)
+
+
+async def deployed(client: Client, world: World, **request: Any) -> tuple[BaseException | None, Any]:
+    """What the run ended with, cancelled while the held activity was at work, and its status."""
+    async with deploying(client, world, **request) as handle:
         await world.reached.wait()
         await handle.cancel()
         await _heard(handle)
@@ -211,3 +222,20 @@ async def test_a_change_that_is_over_stays_well_when_it_is_cancelled_too_late(cl
     world = World("finish")
     error, status = await deployed(client, world)
     assert (error, status) == (None, WorkflowExecutionStatus.COMPLETED)
+
+
+async def test_a_plan_that_may_come_off_another_time_is_left_to_an_activity(client: Client) -> None:
+    world = World(at_hand=ApplicationError("the disk is full", type="StoreUnavailable"))
+    async with deploying(client, world) as handle:
+        await handle.result()
+    assert world.done == ["begin", "import", "analyse", "plan", "watch", "build", "deploy", "finish"]
+
+
+async def test_a_plan_that_can_not_be_made_is_not_tried_again(client: Client) -> None:
+    world = World(at_hand=ApplicationError("no provider has so much memory", type="NoRoom", non_retryable=True))
+    async with deploying(client, world) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "NoRoom"
+    assert world.done == ["begin", "import", "analyse", "finish"]
