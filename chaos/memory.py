@@ -21,6 +21,8 @@ from iarnet.providers.memory import MemoryProvider
 PROVIDER = "memory"
 
 _LENGTH_BYTES = 4
+# Beyond it a caller's loop takes a unix socket that was refused for a connected one.
+_BACKLOG = 4096
 
 Kind = Literal["answer", "end", "error"]
 
@@ -33,7 +35,7 @@ def world(socket: Path) -> Iterator[MemoryProvider]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        opened = asyncio.start_unix_server(partial(_answer, provider), socket)
+        opened = asyncio.start_unix_server(partial(_answer, provider), socket, backlog=_BACKLOG)
         asyncio.run_coroutine_threadsafe(opened, loop).result(10)
         yield provider
     finally:

@@ -65,7 +65,7 @@ class BuildEngine:
             await asyncio.shield(work)
         except asyncio.CancelledError:
             ending.end()
-            await asyncio.wait({work})
+            await asyncio.gather(work, return_exceptions=True)
             raise
         # Messages that are on their way come before whatever the caller does next.
         await asyncio.sleep(0)
