@@ -85,7 +85,7 @@ def _locked(name: str, how: int) -> Iterator[None]:
 
 
 def sweep(client: docker.APIClient, owner: str) -> None:
-    """What belongs to it, or to a node of this name."""
+    """What belongs to it, or to a node of this name; and the images of applications that are named after it."""
 
     def mine(found: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         return [each for each in found or () if each["Labels"][OWNER].startswith(owner)]
@@ -98,6 +98,8 @@ def sweep(client: docker.APIClient, owner: str) -> None:
         list(pool.map(lambda id: _remove_network(client, id), networks))
     for volume in mine(client.volumes(filters=owned)["Volumes"]):
         client.remove_volume(volume["Name"])
+    for image in client.images(name=f"iarnet/*-{owner}"):
+        client.remove_image(image["Id"], force=True)
 
 
 def _remove_network(client: docker.APIClient, id: str) -> None:

@@ -105,27 +105,28 @@ def test_a_deployment_goes_on_between_two_components(
 def test_a_deployment_goes_on_during_a_build(
     running: NodeProcess, repositories: Path, engine: docker.APIClient
 ) -> None:
+    app = f"building-{running.name}"
     dockerfile = f"FROM {IMAGE}\nRUN echo {running.name} && sleep 6\nCMD httpd -f -p 8080 -h /etc\nEXPOSE 8080\n"
     source = application(repositories / "building", worker("other"))
     source.write("web/Dockerfile", dockerfile)
     built = "web", "  web: {build: web, dockerfile: Dockerfile, kind: web, ports: [8080], publish: true}\n"
     source.write("iarnet.yaml", described(worker("other"), built)).commit()
-    begun = json.loads(running.ok("--json", "deploy", source.url, "--name", "building", "--detach").out)
+    begun = json.loads(running.ok("--json", "deploy", source.url, "--name", app, "--detach").out)
 
     def builds() -> bool:
         progress = running.api("GET", begun["follow"]).json()
         return any(row["phase"] == "building" for row in progress["components"])
 
     until(builds, "the image is being built")
-    until(lambda: runs(engine, "iarnet-building-other-r1-0"), "the other one runs meanwhile")
-    before = containers(engine, "building")
+    until(lambda: runs(engine, f"iarnet-{app}-other-r1-0"), "the other one runs meanwhile")
+    before = containers(engine, app)
     running.kill()
-    revived(running, "building", "killed during a build")
-    assert ended(running, "building")["status"] == "succeeded"
-    after = containers(engine, "building")
-    assert after.keys() == before.keys() | {"iarnet-building-web-r1-0"}
+    revived(running, app, "killed during a build")
+    assert ended(running, app)["status"] == "succeeded"
+    after = containers(engine, app)
+    assert after.keys() == before.keys() | {f"iarnet-{app}-web-r1-0"}
     assert {name: after[name] for name in before} == before
-    assert httpx.get(running.address("building") + "/passwd").is_success
+    assert httpx.get(running.address(app) + "/passwd").is_success
 
 
 def test_a_clean_stop_in_the_middle_leaves_no_process_but_the_gateway_and_the_change_goes_on(

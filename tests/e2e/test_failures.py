@@ -4,7 +4,7 @@ goes on once the cause is gone."""
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import docker
@@ -185,11 +185,13 @@ def test_docker_stops_in_the_middle(
         until(lambda: cut.cli("providers", "test", "local-docker").code == 0, "it is back")
         # Now it may be healing.
         until(lambda: cut.cli("retry", "cut", "--detach").code in (0, 5), "somebody goes on")
-        until(
-            lambda: engine.containers(filters={"label": f"iarnet.name={web}", "status": "running"}),
-            "the second one starts again",
-        )
-        engine.exec_start(engine.exec_create(at(engine, web), ["touch", "/tmp/go"])["Id"])
-        until(lambda: cut.api("GET", "/api/v1/apps/cut").json()["status"] == "running", "the change ends well")
+
+        def ended_well() -> bool:
+            """Whoever goes on may start the second one anew: then it has to be told once more."""
+            with suppress(docker.errors.DockerException):
+                engine.exec_start(engine.exec_create(at(engine, web), ["touch", "/tmp/go"])["Id"])
+            return bool(cut.api("GET", "/api/v1/apps/cut").json()["status"] == "running")
+
+        until(ended_well, "the change ends well")
         assert cut.instances("cut")["iarnet-cut-first-r1-0"] == first, "what was done is not done again"
         assert unaccounted(cut, "cut") == []

@@ -1,6 +1,7 @@
 """A gateway with a real Envoy, and applications for it on addresses of the loopback interface."""
 
 import asyncio
+import json
 import re
 import socket
 from collections import Counter
@@ -114,6 +115,12 @@ class GatewayWorld:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The whole lines of its access log: Envoy may be writing the last one."""
+        path = self.where.access_log
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     async def start(self) -> None:
         await self.gateway.start(self.where.ads)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -251,7 +250,7 @@ async def test_an_app_that_does_not_run_is_told_from_a_name_that_nobody_has(name
     for answer in (await named.http(), await named.https()):
         assert (answer.status_code, "does not run" in answer.text) == (503, True)
     await eventually(
-        lambda: [(x["app"], x["component"], x["status"]) for x in _logged(named)] == [("shop", "api", 503)] * 2
+        lambda: [(x["app"], x["component"], x["status"]) for x in named.world.logged()] == [("shop", "api", 503)] * 2
     )
     await named.world.serve()
     await named.world.replica(1)
@@ -296,8 +295,8 @@ async def test_grpc_goes_through_where_it_is_declared(named: Named) -> None:
         assert await channel.unary_unary("/Echo/Say")(b"hello", timeout=WITHIN_S) == b"hello"
         with pytest.raises(grpc.aio.AioRpcError, match="INTERNAL"):
             await channel.unary_unary("/Echo/Say")(b"fail", timeout=WITHIN_S)
-    await eventually(lambda: len(_logged(named)) > 0)
-    assert [(line["component"], line["status"], line["grpc_status"]) for line in _logged(named)] == [
+    await eventually(lambda: len(named.world.logged()) > 0)
+    assert [(line["component"], line["status"], line["grpc_status"]) for line in named.world.logged()] == [
         ("api", 200, "Internal")
     ]
     await server.stop(None)
@@ -445,10 +444,6 @@ async def test_names_go_with_their_app(named: Named) -> None:
         return False
 
     await eventually(closed)
-
-
-def _logged(named: Named) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in named.world.where.access_log.read_text().splitlines()]
 
 
 async def _is_draining(named: Named) -> bool:

@@ -1,7 +1,6 @@
 """What the gateway tells of the traffic, and what it writes of it."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -338,10 +337,5 @@ def test_older_files_move_on_and_the_oldest_goes(tmp_path: Path) -> None:
 
 async def written(world: GatewayWorld, enough: Callable[[list[Any]], bool]) -> list[Any]:
     """Its lines, when there are enough of them: Envoy writes a moment later."""
-    path = world.where.access_log
-
-    def lines() -> list[Any]:
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    await eventually(lambda: enough(lines()))
-    return lines()
+    await eventually(lambda: enough(world.logged()))
+    return world.logged()
