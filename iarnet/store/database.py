@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, ColumnElement, Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,6 +20,10 @@ FOREIGN_KEY = "23503"
 ABSENT = {"08", "28", "3D", "53", "57", "58"}
 """Classes of SQLSTATE: connection, authorization, no such database, resources, shutdown, system error."""
 UNREADABLE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+
+
+INSERT = "insert"
+"""The option of every connection that holds its dialect's `insert`, the one that knows of conflicts."""
 
 
 class Database(Protocol):
@@ -85,8 +88,8 @@ def location(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def _insert(connection: Connection, table: Table) -> Any:
+    return connection.get_execution_options()[INSERT](table)
 
 
 def _is_absence(error: DBAPIError) -> bool:

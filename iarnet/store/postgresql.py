@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from iarnet.errors import StoreUnavailable
-from iarnet.store.database import explained, location, sqlstate
+from iarnet.store.database import INSERT, explained, location, sqlstate
 
 T = TypeVar("T")
 
@@ -32,7 +33,8 @@ class Postgresql:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._engine = create_async_engine(url, pool_size=CONNECTIONS, max_overflow=0)
+        pool = {"pool_size": CONNECTIONS, "max_overflow": 0}
+        self._engine = create_async_engine(url, execution_options={INSERT: insert}, **pool)
         _ask_when_idle(self._engine.sync_engine)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._strict = self._engine.execution_options(isolation_level="SERIALIZABLE")

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
 
-from iarnet.store.database import explained
+from iarnet.store.database import INSERT, explained
 
 T = TypeVar("T")
 
@@ -28,7 +29,8 @@ class Sqlite:
         self._url = url
         self._busy_timeout_s = busy_timeout_s
         options = {"timeout": busy_timeout_s, "isolation_level": None, "check_same_thread": False}
-        self._engine = create_engine(url, connect_args=options, pool_size=READERS + 1, max_overflow=0)
+        pool = {"pool_size": READERS + 1, "max_overflow": 0}
+        self._engine = create_engine(url, connect_args=options, execution_options={INSERT: insert}, **pool)
         event.listen(self._engine, "connect", self._prepare)
         event.listen(self._engine, "begin", _begin)
         self._writing = self._engine.execution_options(immediate=True)
