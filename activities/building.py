@@ -1,5 +1,7 @@
 """Making images, with the output kept."""
 
+from collections import deque
+
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
@@ -9,6 +11,9 @@ from iarnet.errors import IarnetError
 from iarnet.models.image import BuildRequest, BuildResult
 from iarnet.models.work import Effect
 from iarnet.store.base import Store
+
+LINES_KEPT = 2000
+"""As many as the store keeps (`iarnet.store.journal`)."""
 
 
 class Building:
@@ -21,7 +26,7 @@ class Building:
         """Build, or find it built. The output is kept with the component, also of a build that failed."""
         request = effect.operation.build
         assert request is not None, "a build operation carries its request"
-        lines: list[str] = []
+        lines: deque[str] = deque(maxlen=LINES_KEPT)
         async with heartbeating():
             try:
                 result = await self._builder.build(request, lines.append)
@@ -33,6 +38,6 @@ class Building:
                 await self._keep(request, lines)
         return result.model_copy(update={"log": result.log[-5:]})
 
-    async def _keep(self, request: BuildRequest, lines: list[str]) -> None:
+    async def _keep(self, request: BuildRequest, lines: deque[str]) -> None:
         if lines:
             await self._store.facts.save_build_log(request.app, request.component, request.image, tuple(lines))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import IO
 
-from docker.utils.build import PatternMatcher
+from iarnet.builds.patterns import Patterns
 
 RECIPE = ".iarnet.Dockerfile"
 _IGNORE = ".dockerignore"
@@ -26,14 +26,14 @@ def write_context(
     All files get `mtime`. The engine's cache doesn't look at it, so a layer keeps the time when its content was new:
     web servers make their ETag of it, and many archive formats know no time before 1980.
     """
-    matcher = PatternMatcher(ignore)
+    patterns = Patterns(ignore)
     with (
         tarfile.open(fileobj=source) as old,
         tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as new,
     ):
         for member in old:
             # A folder may be ignored and something in it not: it is made then for its files.
-            if member.name in (_IGNORE, RECIPE) or matcher.matches(member.name):  # type: ignore[arg-type]
+            if member.name in (_IGNORE, RECIPE) or patterns.ignore(member.name):
                 continue
             member.mtime = mtime
             new.addfile(member, old.extractfile(member) if member.isfile() else None)

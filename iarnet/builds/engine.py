@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _TIMEOUT_S = 60
 _CHUNK = 1 << 20
+_AHEAD = 100
 
 
 class _Client(docker.APIClient):
@@ -47,8 +48,15 @@ class BuildEngine:
         return await asyncio.to_thread(working)
 
     async def build(self, context: IO[bytes], on_message: Callable[[dict[str, Any]], None], **how: Any) -> None:
-        """`on_message` is called on the event loop. Returns when the build has ended; cancelling ends it."""
-        loop, ending = asyncio.get_running_loop(), _Ending()
+        """`on_message` is called on the event loop, never more than 100 messages behind what is read.
+
+        Returns when the build has ended; cancelling ends it.
+        """
+        loop, ending, room = asyncio.get_running_loop(), _Ending(), threading.Semaphore(_AHEAD)
+
+        def deliver(message: dict[str, Any]) -> None:
+            room.release()
+            on_message(message)
 
         def building() -> None:
             with self._client() as client:
@@ -58,7 +66,8 @@ class BuildEngine:
                 )
                 ending.watch(client.answer)
                 for message in stream:
-                    loop.call_soon_threadsafe(on_message, message)
+                    room.acquire()
+                    loop.call_soon_threadsafe(deliver, message)
 
         work = asyncio.ensure_future(asyncio.to_thread(building))
         try:

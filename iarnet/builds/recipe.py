@@ -16,14 +16,16 @@ from iarnet.errors import BuildFailed
 from iarnet.models.image import made_here
 
 _DROPPED = {
-    "run": re.compile(r"--mount=\S*\btype=(?:cache|tmpfs)\b\S*\s*"),
+    "run": re.compile(r"(?<!\S)--mount=\S*\btype=(?:cache|tmpfs)\b\S*\s*"),
     "copy": re.compile(r"--link(?:=\w+)?(?=\s)\s*"),
     "add": re.compile(r"--link(?:=\w+)?(?=\s)\s*"),
     "from": re.compile(r"--platform=\$\{?(?:BUILD|TARGET)PLATFORM\}?\s*"),
     "healthcheck": re.compile(r"--start-interval=\S+\s*"),
 }
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::-(?P<default>[^}]*))?\}|(?P<plain>\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::-(?P<default>[^}]{0,4096}+))?\}|(?P<plain>\w+))")
 _LINE = re.compile(r"line (\d+)")
+# No image has a longer name; and what a Dockerfile of references to references may grow to in all.
+_LONGEST, _ROOM = 4096, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,13 @@ class _Adapter:
     ) -> None:
         self._where, self._args, self._base_images, self._preamble = where, args, base_images, preamble
         self._known: dict[str, str] = {}
+        self._room, self._line = _ROOM, 0
         self._stages: set[str] = set()
         self.declared: set[str] = set()
         self.bases: list[str] = []
 
     def adapt(self, command: dockerfile.Command, raw: str) -> str:
-        kind = command.cmd.lower()
+        kind, self._line = command.cmd.lower(), command.start_line
         text = _DROPPED[kind].sub("", raw) if kind in _DROPPED else raw
         if kind == "arg":
             self._declare(command.value)
@@ -120,10 +123,10 @@ class _Adapter:
         for name, _, default in (word.partition("=") for word in words):
             self.declared.add(name)
             if not self._stages:
-                self._known[name] = self._args.get(name) or _expanded(default.strip("\"'"), self._known)
+                self._known[name] = self._args.get(name) or self._expanded(default.strip("\"'"))
 
     def _stage(self, words: tuple[str, ...], text: str) -> str:
-        image = _expanded(words[0], self._known)
+        image = self._expanded(words[0])
         outside = image.lower() not in self._stages and image != "scratch"
         if outside:
             base = self._base(image)
@@ -148,12 +151,27 @@ class _Adapter:
             )
         return override(image, self._base_images)
 
+    def _expanded(self, text: str) -> str:
+        """Ten lines, each of which names the one before ten times, would take all memory: stops before."""
 
-def _expanded(text: str, known: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        return known.get(match["braced"] or match["plain"]) or match["default"] or ""
+        def value(match: re.Match[str]) -> str:
+            found = self._known.get(match["braced"] or match["plain"]) or match["default"] or ""
+            self._room -= len(found)
+            if self._room < 0:
+                raise self._too_long()
+            return found
 
-    return _VARIABLE.sub(value, text)
+        result = _VARIABLE.sub(value, text)
+        if len(result) > _LONGEST:
+            raise self._too_long()
+        return result
+
+    def _too_long(self) -> BuildFailed:
+        return BuildFailed(
+            "The arguments before the first FROM stand for text that is too long for the name of an image.",
+            where=f"{self._where}:{self._line}",
+            hint=f"Make their defaults shorter than {_LONGEST:,} characters.",
+        )
 
 
 def _run(command: dockerfile.Command, raw: str) -> str:

@@ -42,7 +42,10 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host:
     head = (f"GET {path} HTTP/1.1", f"Host: {host}:{port}", "User-Agent: iarnet", "Accept: */*", "Connection: close")
     writer.write("\r\n".join((*head, "", "")).encode())
     await writer.drain()
-    return await reader.readline()
+    try:
+        return await reader.readline()
+    except ValueError:  # more than the reader holds, and no end of the line
+        return b""
 
 
 def _judge(limit: int, what: str, status_line: bytes) -> ProbeResult:

@@ -10,12 +10,15 @@ from iarnet.sources.listing import Item
 from iarnet.sources.objects import GitTree, Objects
 
 _CHUNK = 1024 * 1024
+_LONGEST = 4096
+"""Of a link's own path and of its target, `PATH_MAX`: no system follows a longer one, and to do so takes long."""
 
 
 def tar_stream(tree: GitTree) -> Generator[bytes]:
-    """In chunks of about 1 MiB. Links that leave the tree, and submodules that were not fetched, are left out."""
+    """In chunks of about 1 MiB. Links that leave the tree or are too long, and submodules that were not fetched,
+    are left out."""
     objects = tree.objects
-    items = [item for item in tree.items() if not item.is_submodule]
+    items = [i for i in tree.items() if not i.is_submodule and not _too_long(i)]
     links = {i.path: objects.read(i.sha).decode("utf-8", "surrogateescape") for i in items if i.is_link}
     kept = [i for i in items if not i.is_link or stays_inside(links, i.path)]
     return _coalesced(_blocks(kept, links, objects))
@@ -33,6 +36,10 @@ def padding(size: int) -> bytes:
 
 
 END = b"\0" * tarfile.BLOCKSIZE * 2
+
+
+def _too_long(item: Item) -> bool:
+    return item.is_link and max(item.size, len(item.path)) > _LONGEST
 
 
 def _blocks(items: Iterable[Item], links: dict[str, str], objects: Objects) -> Iterator[bytes]:

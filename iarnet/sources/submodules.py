@@ -8,7 +8,7 @@ from iarnet.errors import InvalidUrl
 from iarnet.sources.url import RepositoryUrl
 
 _SECTION = re.compile(r'^\s*\[\s*submodule\s+"(?P<name>(?:[^"\\]|\\.)*)"\s*\]\s*$', re.IGNORECASE)
-_SETTING = re.compile(r"^\s*(?P<key>[A-Za-z][A-Za-z0-9-]*)\s*=\s*(?P<value>.*?)\s*$")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
 def submodule_urls(text: str) -> dict[str, str]:
@@ -18,8 +18,10 @@ def submodule_urls(text: str) -> dict[str, str]:
     for line in text.splitlines():
         if match := _SECTION.match(line):
             current = found.setdefault(match["name"], {})
-        elif match := _SETTING.match(line):
-            current[match["key"].lower()] = match["value"].strip('"')
+            continue
+        key, assigned, value = line.partition("=")
+        if assigned and _KEY.fullmatch(key.strip()):
+            current[key.strip().lower()] = value.strip().strip('"')
     wanted = (s for s in found.values() if s.get("update") != "none" and "path" in s and "url" in s)
     return {s["path"].strip("/"): s["url"] for s in wanted}
 

@@ -1,3 +1,7 @@
+import time
+import tracemalloc
+from contextlib import suppress
+
 import pytest
 
 from iarnet.builds.recipe import Preamble, adapt, override
@@ -96,3 +100,32 @@ def test_a_preamble_for_each_stage() -> None:
         "FROM a AS b\nCOPY ca.pem /ca.pem\nARG A=/ca.pem\nARG B=/ca.pem\nRUN x\n"
         "FROM b\nARG A=/ca.pem\nARG B=/ca.pem\nFROM scratch\nARG A=/ca.pem\nARG B=/ca.pem\n"
     )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ARG a0=xxxxxxxxxx\n" + "".join(f"ARG a{n}={f'$a{n - 1}' * 10}\n" for n in range(1, 8)) + "FROM $a7\n",
+        f"ARG a={'x' * 4000}\nFROM {'$a' * 30_000}\n",
+        f"ARG a={'x' * 4000}\n" + "".join(f"ARG a{n}=$a\n" for n in range(20_000)) + "FROM b\n",
+        f"ARG a={'x' * 5000}\nFROM b\n",
+    ],
+)
+def test_arguments_that_grow_without_end(source: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BuildFailed, match="too long") as error:
+            text(source)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert error.value.where.startswith("Dockerfile:")
+
+
+@pytest.mark.parametrize("source", ["RUN a" + "--mount=" * 8000, "FROM " + "${a:-" * 12_000])
+def test_no_line_takes_long(source: str) -> None:
+    before = time.process_time()
+    with suppress(BuildFailed):
+        text(f"FROM a\n{source}\n")
+    # The parser alone takes one or two.
+    assert time.process_time() - before < 4

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from iarnet.errors import InvalidUrl
@@ -51,3 +53,9 @@ def test_an_address_can_not_leave_its_server() -> None:
     for parent, url in (("git@example.org:team/shop", upwards), ("https://example.org/team/shop", "../..")):
         with pytest.raises(InvalidUrl):
             absolute_url(parse_url(parent), url)
+
+
+def test_no_line_takes_long() -> None:
+    before = time.process_time()
+    assert submodule_urls(f'[submodule "a"]\nurl = a{" " * 30_000}b\n{" " * 100_000}path{" " * 100_000}= x \n')
+    assert time.process_time() - before < 1
