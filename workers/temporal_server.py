@@ -153,9 +153,12 @@ async def keep(server: TemporalServer, launch: Launch) -> None:
         log.warning("the embedded Temporal has ended; it is started again", port=server.port)
         try:
             server = await launch(port=server.port, ui_port=server.ui_port, same=True)
+            continue
         except Missing as error:
             log.error("the embedded Temporal can't be started", problem=error.message, log=error.log)
-            await asyncio.sleep(_AGAIN_S)
+        except OSError as error:  # no memory for another process, no room for its log
+            log.error("the embedded Temporal can't be started", problem=str(error))
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def stop(directory: Path) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 
@@ -63,6 +64,8 @@ _CALL_ERROR = {"and_filter": {"filters": [_CALL, _ERROR_STATUS]}}
 _FIELDS: dict[Kind, dict[str, str]] = {"http": _HTTP, "grpc": _GRPC, "tcp": {}}
 _FAILED: dict[Kind, list[Any]] = {"http": [_SERVER_ERROR], "grpc": [_SERVER_ERROR, _CALL_ERROR], "tcp": []}
 
+log = structlog.get_logger()
+
 
 def named(component: str, app: str = "") -> dict[str, Any]:
     """The metadata of a virtual host, for a listener that has several, of several apps where `app` is given."""
@@ -73,9 +76,9 @@ def named(component: str, app: str = "") -> dict[str, Any]:
 def access_log(path: Path, app: str, component: str, kind: Kind) -> list[Any]:
     """For a listener of the app. `component` may be `NAMED`. For TCP, a line is a connection."""
     line = {"time": "%START_TIME%", "app": app, "component": component, **_FIELDS[kind], **_ALL}
-    log = FileAccessLog(path=str(path), log_format={"json_format": line})
+    file = FileAccessLog(path=str(path), log_format={"json_format": line})
     chosen = {"or_filter": {"filters": [*_FAILED[kind], _UNREACHED, _SAMPLED]}}
-    return [AccessLog(name="envoy.access_loggers.file", filter=chosen, typed_config=packed(log))]
+    return [AccessLog(name="envoy.access_loggers.file", filter=chosen, typed_config=packed(file))]
 
 
 def share(value: float) -> dict[str, int]:
@@ -89,16 +92,25 @@ async def set_share(admin: Admin, value: float) -> None:
 
 
 async def keep_short(path: Path, admin: Admin) -> None:
-    """`access.log` becomes `access.log.1` when it is long, that one `access.log.2`, and the oldest goes."""
+    """`access.log` becomes `access.log.1` when it is long, that one `access.log.2`, and the oldest goes.
+
+    Until cancelled, whatever the machine refuses; each problem is told once.
+    """
+    problem = ""
     while True:
         await asyncio.sleep(_LOOK_S)
-        if path.exists() and path.stat().st_size > _BYTES:
-            await asyncio.to_thread(_turn, path)
-        if not path.exists():
-            try:
+        try:
+            if path.exists() and path.stat().st_size > _BYTES:
+                await asyncio.to_thread(_turn, path)
+            if not path.exists():
                 await admin.reopen_logs()
-            except GatewayUnavailable:
-                continue  # it opens them when it starts
+            problem = ""
+        except GatewayUnavailable:
+            continue  # it opens them when it starts
+        except OSError as error:
+            if str(error) != problem:
+                log.warning("the access log can't be kept short", problem=str(error))
+            problem = str(error)
 
 
 def _turn(path: Path) -> None:

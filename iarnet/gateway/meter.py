@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from iarnet.errors import GatewayUnavailable
+from iarnet.errors import GatewayUnavailable, StoreUnavailable
 from iarnet.gateway.admin import Admin
 from iarnet.gateway.stats import SAMPLE_S, Counts, Key, Window, counted, pattern, told
 from iarnet.models.traffic import Service, ServiceTraffic
@@ -21,7 +21,8 @@ class Meter:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            with suppress(GatewayUnavailable):  # it is being started; the next sample will do
+            # It is being started, or the database is busy: the next sample will do.
+            with suppress(GatewayUnavailable, StoreUnavailable):
                 self._window.keep(_now(), await self._read())
             await asyncio.sleep(SAMPLE_S)
 

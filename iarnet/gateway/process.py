@@ -129,7 +129,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
     """
     if running := await found(where):
         return running
-    where.bootstrap.write_text(json.dumps(bootstrap(where, access_log), indent=1))
+    _write(where.bootstrap, json.dumps(bootstrap(where, access_log), indent=1))
     argv = [program(binary), "--config-path", str(where.bootstrap), *options(concurrency)]
     with where.log.open("ab") as output:
         # A session of its own: Ctrl-C at the node's terminal is not meant for the traffic.
@@ -148,7 +148,7 @@ async def start(where: Place, *, binary: str = "", concurrency: int = 0, access_
         _set_limits(process.pid)
     except (psutil.NoSuchProcess, ProcessLookupError):
         raise _failed(f"ended with exit code {await process.wait()}", where) from None
-    where.record.write_text(json.dumps(asdict(envoy)))
+    _write(where.record, json.dumps(asdict(envoy)))
     await _ready(where, process)
     return envoy
 
@@ -159,18 +159,24 @@ async def found(where: Place) -> Envoy | None:
 
 
 async def keep(where: Place, envoy: Envoy, *, binary: str = "", concurrency: int = 0, access_log: float = 0) -> None:
-    """Start it again whenever it ends, and keep its log short."""
+    """Start it again whenever it ends, and keep its log short; until cancelled, whatever the machine refuses.
+
+    A full disk has room again some time. Each problem is told once, not at each attempt.
+    """
+    problem = ""
     while True:
-        await asyncio.sleep(_LOOK_S)
-        _shorten(where.log)
-        if _process(envoy):
-            continue
-        log.warning("Envoy has ended; it is started again", log=_last(where))
+        await asyncio.sleep(_AGAIN_S if problem else _LOOK_S)
         try:
-            envoy = await start(where, binary=binary, concurrency=concurrency, access_log=access_log)
-        except Missing as error:
-            log.error("Envoy can't be started", problem=error.message, log=error.log)
-            await asyncio.sleep(_AGAIN_S)
+            if not _process(envoy):
+                if not problem:
+                    log.warning("Envoy has ended; it is started again", log=_last(where))
+                envoy = await start(where, binary=binary, concurrency=concurrency, access_log=access_log)
+            _shorten(where.log)
+            problem = ""
+        except (Missing, OSError, psutil.Error) as error:
+            if str(error) != problem:
+                log.warning("Envoy can't be kept up", problem=str(error), log=_last(where))
+            problem = str(error)
 
 
 async def stop(where: Place) -> None:
@@ -287,7 +293,7 @@ def _unrecorded(where: Place) -> Envoy | None:
         return None
     envoy = Envoy(process.pid, process.create_time())
     _set_limits(envoy.pid)
-    where.record.write_text(json.dumps(asdict(envoy)))
+    _write(where.record, json.dumps(asdict(envoy)))
     return envoy
 
 
@@ -331,9 +337,20 @@ def _failed(what: str, where: Place) -> Missing:
 
 
 def _last(where: Place) -> tuple[str, ...]:
-    with where.log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-        return tuple(file.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
+    """Nothing when it can't be read: that is no reason not to start it."""
+    try:
+        with where.log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
+            return tuple(file.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
+    except OSError:
+        return ()
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: what is there stays until the new is written."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _shorten(path: Path) -> None:
