@@ -1,10 +1,11 @@
-"""Host ports: an app keeps the one it has, and nobody gets one that is taken."""
+"""Host ports: an app keeps the one it has, and nobody gets one that is taken. Each is there for TCP and for UDP."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from iarnet import faults
 from iarnet.errors import PortTaken
 from iarnet.models.component import Component
+from iarnet.models.lease import Place
 from iarnet.planning.desired import published
 from iarnet.providers.base import Provider
 from iarnet.store.base import Ledger
@@ -22,7 +23,7 @@ class HostPorts:
         app: str,
         components: Sequence[Component],
         provider: Provider,
-        ours: set[int],
+        ours: set[Place],
         dry_run: bool,
         staying: Collection[str] = (),
     ) -> tuple[dict[str, int], list[str]]:
@@ -36,11 +37,12 @@ class HostPorts:
         chosen: dict[str, int] = {}
         notes: list[str] = []
         for component in components:
-            for key, _, publish, wanted in published(component):
-                kept = next((port for port, holder in claims.items() if holder == (app, key)), None)
-                port = await self._one(app, key, publish, wanted, kept, provider, ours, claims, dry_run, given_up)
+            for key, transport, publish, wanted in published(component):
+                port = await self._one(
+                    app, key, transport, publish, wanted, provider, ours, claims, dry_run, given_up
+                )
                 faults.reached("port.claimed")
-                claims[port] = (app, key)
+                claims[port, transport] = (app, key)
                 chosen[key] = port
                 if publish == "prefer" and wanted and port != wanted:
                     notes.append(f"{component.name}: port {wanted} is taken, it is published on {port} instead")
@@ -50,31 +52,35 @@ class HostPorts:
         self,
         app: str,
         key: str,
+        transport: str,
         publish: str,
         wanted: int | None,
-        kept: int | None,
         provider: Provider,
-        ours: set[int],
-        claims: dict[int, tuple[str, str]],
+        ours: set[Place],
+        claims: dict[Place, tuple[str, str]],
         dry_run: bool,
         given_up: Collection[str],
     ) -> int:
         async def usable(port: int) -> bool:
-            holder = claims.get(port)
+            place = (port, transport)
+            holder = claims.get(place)
             passes = port == wanted and holder is not None and holder[0] == app and holder[1] in given_up
             mine = holder == (app, key) or passes
-            return (mine and port in ours) or ((mine or port not in claims) and await provider.host_port_free(port))
+            if mine and place in ours:
+                return True
+            return (mine or holder is None) and await provider.host_port_free(port, transport)
 
         async def taken(port: int) -> bool:
             """Another app may have been a moment faster since `claims` were read."""
             if not await usable(port):
                 return False
-            return dry_run or await self._ledger.claim_port(provider.info.id, app, key, port, given_up)
+            return dry_run or await self._ledger.claim_port(provider.info.id, app, key, (port, transport), given_up)
 
         if publish == "exact" and wanted:
             if await taken(wanted):
                 return wanted
-            raise _taken(key, wanted, (await self._ledger.ports(provider.info.id)).get(wanted))
+            raise _taken(key, wanted, (await self._ledger.ports(provider.info.id)).get((wanted, transport)))
+        kept = next((port for (port, _), holder in claims.items() if holder == (app, key)), None)
         for port in _candidates(wanted, kept, self._pool):
             if await taken(port):
                 return port
@@ -86,7 +92,7 @@ class HostPorts:
 
 
 def _given_up(
-    app: str, components: Sequence[Component], claims: Mapping[int, tuple[str, str]], staying: Collection[str]
+    app: str, components: Sequence[Component], claims: Mapping[Place, tuple[str, str]], staying: Collection[str]
 ) -> set[str]:
     """The keys of the app that want none of what they hold any more: another component may ask for it."""
     wanted = {key: (how, port) for component in components for key, _, how, port in published(component)}
@@ -96,7 +102,7 @@ def _given_up(
             return key.split("/")[0] not in staying
         return wanted[key][0] == "exact" and wanted[key][1] not in (None, port)
 
-    return {key for port, (holder, key) in claims.items() if holder == app and gives_up(key, port)}
+    return {key for (port, _), (holder, key) in claims.items() if holder == app and gives_up(key, port)}
 
 
 def _candidates(wanted: int | None, kept: int | None, pool: Iterable[int]) -> Iterable[int]:

@@ -124,7 +124,7 @@ class Reconciling:
             rows=rows,
             jobs={name for name in ended if await self._is_job(name)},
             leases=leases,
-            ports={port: app for port, (app, _) in ports.items()},
+            ports={place: app for place, (app, _) in ports.items()},
             services=services,
             endpoints=endpoints,
             active=[state.info.id for state in states if state.status == "active"],

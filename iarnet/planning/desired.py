@@ -60,11 +60,11 @@ def port_key(component: str, port: int, transport: str) -> str:
     return f"{component}/{port}/{transport}"
 
 
-def published(component: Component) -> Iterable[tuple[str, int, str, int | None]]:
-    """The ports to publish: ledger key, port, `no`/`auto`/`prefer`/`exact`, wanted host port."""
+def published(component: Component) -> Iterable[tuple[str, str, str, int | None]]:
+    """The ports to publish: ledger key, transport, `no`/`auto`/`prefer`/`exact`, wanted host port."""
     for port in component.ports:
         if port.publish != "no":
-            yield port_key(component.name, port.port, port.transport), port.port, port.publish, port.host_port
+            yield port_key(component.name, port.port, port.transport), port.transport, port.publish, port.host_port
 
 
 def instance_specs(

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from iarnet.models.app import App
 from iarnet.models.instance import Instance
-from iarnet.models.lease import Lease
+from iarnet.models.lease import Lease, Place
 from iarnet.models.reconciliation import Belonging, Finding
 from iarnet.models.traffic import Endpoint, Service
 
@@ -38,7 +38,7 @@ class Known:
     rows: Sequence[Instance] = ()
     jobs: Collection[str] = ()
     leases: Sequence[Lease] = ()
-    ports: Mapping[int, str] = field(default_factory=dict)
+    ports: Mapping[Place, str] = field(default_factory=dict)
     services: Sequence[Service] = ()
     endpoints: Sequence[Endpoint] = ()
     active: Collection[str] = ()
@@ -218,7 +218,8 @@ def _claims(known: Known) -> Iterator[Finding]:
         elif lease.instance not in known.here and (lease.state == "active" or lease.epoch):
             yield _finding("lease", lease.id, lease.app, "forget", "there is no such instance")
     for app in sorted(set(known.ports.values()) - known.apps.keys()):
-        ports = ", ".join(str(port) for port, holder in sorted(known.ports.items()) if holder == app)
+        held = sorted(place for place, holder in known.ports.items() if holder == app)
+        ports = ", ".join(f"{port}/{transport}" for port, transport in held)
         yield _finding("port", ports, app, "forget", f"{app} is gone")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, not_, or_, select, update
 
 from iarnet.errors import InvalidInput, NoRoom, NotFound, SpecMismatch
-from iarnet.models.lease import Lease
+from iarnet.models.lease import Lease, Place
 from iarnet.models.quantity import format_millis, format_size
 from iarnet.models.resources import Resources
 from iarnet.store import tables
@@ -53,14 +53,17 @@ class SqlLedger:
         return await self._database.read(lambda c: {row.provider_id: _summed(row) for row in c.execute(query)})
 
     async def claim_port(
-        self, provider_id: str, app: str, key: str, port: int, given_up: Collection[str] = ()
+        self, provider_id: str, app: str, key: str, place: Place, given_up: Collection[str] = ()
     ) -> bool:
-        claim = {"provider_id": provider_id, "app": app, "key": key, "port": port}
+        port, transport = place
+        claim = {"provider_id": provider_id, "app": app, "key": key, "port": port, "transport": transport}
         return await self._database.strictly(lambda connection: _claim(connection, claim, given_up))
 
-    async def ports(self, provider_id: str) -> dict[int, tuple[str, str]]:
-        query = select(tables.ports).where(_port.provider_id == provider_id).order_by(_port.port)
-        return await self._database.read(lambda c: {row.port: (row.app, row.key) for row in c.execute(query)})
+    async def ports(self, provider_id: str) -> dict[Place, tuple[str, str]]:
+        query = select(tables.ports).where(_port.provider_id == provider_id).order_by(_port.port, _port.transport)
+        return await self._database.read(
+            lambda c: {(row.port, row.transport): (row.app, row.key) for row in c.execute(query)}
+        )
 
     async def release_ports(self, app: str, keep: set[tuple[str, str]] | None = None) -> None:
         kept = [and_(_port.provider_id == provider, _port.key == key) for provider, key in sorted(keep or ())]
@@ -128,7 +131,7 @@ def _summed(row: Row[Any]) -> Resources:
 
 def _claim(connection: Connection, claim: dict[str, Any], given_up: Collection[str]) -> bool:
     same = {key: _port[key] == value for key, value in claim.items()}
-    there = (same["provider_id"], same["port"])
+    there = (same["provider_id"], same["port"], same["transport"])
     holder = connection.execute(select(tables.ports).where(*there)).one_or_none()
     if holder and holder.app == claim["app"] and holder.key in given_up:
         connection.execute(delete(tables.ports).where(*there))

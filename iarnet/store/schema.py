@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, inspect, text
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest of `migrations/versions`."""
 
 LOCK = 0x1A12_4E7  # any number, as long as every version of this program locks the same

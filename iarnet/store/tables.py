@@ -176,6 +176,7 @@ ports = Table(
     metadata,
     Column("provider_id", Text, primary_key=True),
     Column("port", Integer, primary_key=True, autoincrement=False),
+    Column("transport", Text, primary_key=True),
     Column("app", Text, nullable=False, index=True),
     Column("key", Text, nullable=False),
     UniqueConstraint("provider_id", "app", "key"),

@@ -98,7 +98,7 @@ async def test_deleting_leaves_the_story_and_never_repeats_its_numbers(store: Sq
     await store.facts.save_source(source(clock.now))
     await store.instances.intend(spec(epoch=1), "box")
     await store.ledger.reserve([lease("a")], {"box": lease("a").resources})
-    await store.ledger.claim_port("box", "shop", "web/80/tcp", 8080)
+    await store.ledger.claim_port("box", "shop", "web/80/tcp", (8080, "tcp"))
     await store.apps.delete("shop")
     await store.apps.delete("shop")
     assert await store.apps.list() == []

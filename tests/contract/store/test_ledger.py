@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from iarnet.errors import InvalidInput, NoRoom, NotFound, SpecMismatch
+from iarnet.models.lease import Place
 from iarnet.models.resources import MIB, Resources
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
@@ -164,37 +165,49 @@ async def test_cancelled_callers_leave_a_working_ledger(store: SqlStore) -> None
 
 async def test_a_port_has_one_holder_per_provider(store: SqlStore) -> None:
     ledger = store.ledger
-    assert await ledger.claim_port("box", "shop", "web/80/tcp", 8080)
-    assert await ledger.claim_port("box", "shop", "web/80/tcp", 8080)
-    assert not await ledger.claim_port("box", "shop", "api/80/tcp", 8080)
-    assert not await ledger.claim_port("box", "other", "web/80/tcp", 8080)
-    assert await ledger.claim_port("cloud", "other", "web/80/tcp", 8080)
-    assert await ledger.ports("box") == {8080: ("shop", "web/80/tcp")}
+    assert await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(8080))
+    assert await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(8080))
+    assert not await ledger.claim_port("box", "shop", "api/80/tcp", _tcp(8080))
+    assert not await ledger.claim_port("box", "other", "web/80/tcp", _tcp(8080))
+    assert await ledger.claim_port("cloud", "other", "web/80/tcp", _tcp(8080))
+    assert await ledger.ports("box") == {_tcp(8080): ("shop", "web/80/tcp")}
 
 
 async def test_a_port_passes_to_another_key_of_the_app_that_gives_it_up(store: SqlStore) -> None:
     ledger, given_up = store.ledger, {"web/80/tcp"}
-    await ledger.claim_port("box", "shop", "web/80/tcp", 8080)
-    await ledger.claim_port("cloud", "shop", "web/80/tcp", 8080)
-    assert not await ledger.claim_port("box", "shop", "api/80/tcp", 8080, {"mail/80/tcp"})
-    assert not await ledger.claim_port("box", "other", "api/80/tcp", 8080, given_up)
-    assert await ledger.claim_port("box", "shop", "api/80/tcp", 8080, given_up)
-    assert await ledger.ports("box") == {8080: ("shop", "api/80/tcp")}
-    assert await ledger.ports("cloud") == {8080: ("shop", "web/80/tcp")}
+    await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(8080))
+    await ledger.claim_port("cloud", "shop", "web/80/tcp", _tcp(8080))
+    assert not await ledger.claim_port("box", "shop", "api/80/tcp", _tcp(8080), {"mail/80/tcp"})
+    assert not await ledger.claim_port("box", "other", "api/80/tcp", _tcp(8080), given_up)
+    assert await ledger.claim_port("box", "shop", "api/80/tcp", _tcp(8080), given_up)
+    assert await ledger.ports("box") == {_tcp(8080): ("shop", "api/80/tcp")}
+    assert await ledger.ports("cloud") == {_tcp(8080): ("shop", "web/80/tcp")}
 
 
 async def test_a_key_has_one_port_per_provider(store: SqlStore) -> None:
     ledger = store.ledger
-    await ledger.claim_port("box", "other", "web/80/tcp", 9090)
-    await ledger.claim_port("box", "shop", "web/80/tcp", 8080)
-    assert await ledger.claim_port("box", "shop", "web/80/tcp", 8081)
-    assert not await ledger.claim_port("box", "shop", "web/80/tcp", 9090)
-    assert await ledger.ports("box") == {8081: ("shop", "web/80/tcp"), 9090: ("other", "web/80/tcp")}
+    await ledger.claim_port("box", "other", "web/80/tcp", _tcp(9090))
+    await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(8080))
+    assert await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(8081))
+    assert not await ledger.claim_port("box", "shop", "web/80/tcp", _tcp(9090))
+    assert await ledger.ports("box") == {_tcp(8081): ("shop", "web/80/tcp"), _tcp(9090): ("other", "web/80/tcp")}
+
+
+async def test_a_port_is_there_for_tcp_and_for_udp(store: SqlStore) -> None:
+    ledger = store.ledger
+    assert await ledger.claim_port("box", "names", "dns/53/tcp", (53, "tcp"))
+    assert await ledger.claim_port("box", "names", "dns/53/udp", (53, "udp"))
+    assert not await ledger.claim_port("box", "other", "dns/53/udp", (53, "udp"))
+    assert not await ledger.claim_port("box", "names", "api/53/udp", (53, "udp"), {"dns/53/tcp"})
+    assert await ledger.ports("box") == {(53, "tcp"): ("names", "dns/53/tcp"), (53, "udp"): ("names", "dns/53/udp")}
+    assert await ledger.claim_port("box", "names", "api/53/udp", (53, "udp"), {"dns/53/udp"})
+    await ledger.release_ports("names", keep={("box", "dns/53/tcp")})
+    assert await ledger.ports("box") == {(53, "tcp"): ("names", "dns/53/tcp")}
 
 
 async def test_one_of_many_gets_the_port(url: str, store: SqlStore, clock: Watch) -> None:
     other = await open_store(url, clock)
-    claims = [(store, other)[n % 2].ledger.claim_port("box", f"app-{n}", "web/80/tcp", 8080) for n in range(20)]
+    claims = [(store, other)[n % 2].ledger.claim_port("box", f"app-{n}", "web/80/tcp", _tcp(8080)) for n in range(20)]
     assert sum(await asyncio.gather(*claims)) == 1
     await other.aclose()
 
@@ -204,9 +217,13 @@ async def test_ports_are_released_but_those_to_keep(store: SqlStore) -> None:
     for port, (provider, app, key) in enumerate(
         [("box", "shop", "web"), ("box", "shop", "api"), ("cloud", "shop", "web"), ("box", "other", "web")], 8000
     ):
-        await ledger.claim_port(provider, app, key, port)
+        await ledger.claim_port(provider, app, key, _tcp(port))
     await ledger.release_ports("shop", keep={("box", "web"), ("cloud", "api")})
-    assert await ledger.ports("box") == {8000: ("shop", "web"), 8003: ("other", "web")}
+    assert await ledger.ports("box") == {_tcp(8000): ("shop", "web"), _tcp(8003): ("other", "web")}
     assert await ledger.ports("cloud") == {}
     await ledger.release_ports("shop")
-    assert await ledger.ports("box") == {8003: ("other", "web")}
+    assert await ledger.ports("box") == {_tcp(8003): ("other", "web")}
+
+
+def _tcp(port: int) -> Place:
+    return port, "tcp"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from iarnet.errors import NoRoom, NotFound
-from iarnet.models.lease import Lease
+from iarnet.models.lease import Lease, Place
 from iarnet.models.resources import Resources
 from iarnet.store.base import Store
 from iarnet.store.open import open_store
@@ -23,7 +23,8 @@ AMOUNTS = st.builds(
     Resources, memory_bytes=st.integers(0, 4), storage_bytes=st.integers(0, 2), cpu_millis=st.integers(0, 9)
 )
 ASKED = st.lists(st.tuples(IDS, PROVIDERS, AMOUNTS, st.sampled_from([None, 5, 60])), min_size=1, max_size=3)
-KEYS = st.sampled_from(["web/80/tcp", "api/80/tcp"])
+KEYS = st.sampled_from(["web/80/tcp", "api/80/tcp", "api/80/udp"])
+PLACES = st.tuples(st.integers(1, 3), st.sampled_from(["tcp", "udp"]))
 APPS = st.sampled_from(["shop", "other"])
 
 
@@ -37,7 +38,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.mine = f"{next(self.examples)}-"
         self.rows: dict[str, Lease] = {}
-        self.held: dict[tuple[str, int], tuple[str, str]] = {}
+        self.held: dict[tuple[str, Place], tuple[str, str]] = {}
 
     @rule(asked=ASKED, limit=AMOUNTS)
     def reserve(self, asked: list[tuple[str, str, Resources, int | None]], limit: Resources) -> None:
@@ -78,14 +79,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule(provider=PROVIDERS, app=APPS, key=KEYS, port=st.integers(1, 3))
-    def claim(self, provider: str, app: str, key: str, port: int) -> None:
+    @rule(provider=PROVIDERS, app=APPS, key=KEYS, place=PLACES)
+    def claim(self, provider: str, app: str, key: str, place: Place) -> None:
         holder = (self.mine + app, key)
-        got = self._run(self.store.ledger.claim_port(self.mine + provider, *holder, port))
-        assert got == (self.held.get((provider, port), holder) == holder)
+        got = self._run(self.store.ledger.claim_port(self.mine + provider, *holder, place))
+        assert got == (self.held.get((provider, place), holder) == holder)
         if got:
             self.held = {k: v for k, v in self.held.items() if (k[0], v) != (provider, holder)}
-            self.held[provider, port] = holder
+            self.held[provider, place] = holder
 
     @rule(app=APPS, keep=st.sets(st.tuples(PROVIDERS, KEYS)))
     def release_ports(self, app: str, keep: set[tuple[str, str]]) -> None:
@@ -102,7 +103,7 @@ class LedgerMachine(RuleBasedStateMachine):
             told = self._run(self.store.ledger.leases(self.mine + provider))
             assert told == sorted(counted, key=lambda one: one.id)
             ports = self._run(self.store.ledger.ports(self.mine + provider))
-            assert ports == {port: holder for (where, port), holder in self.held.items() if where == provider}
+            assert ports == {place: holder for (where, place), holder in self.held.items() if where == provider}
 
     def _lease(self, name: str, provider: str, amount: Resources, ttl_s: int | None) -> Lease:
         expires = None if ttl_s is None else self.clock.now + timedelta(seconds=ttl_s)

@@ -27,6 +27,8 @@ SHOP_OF_0001 = text(
     " VALUES ('shop', 'My shop', :git, 'running', '{}', NULL, 3, 5, :now, :now)"
 ).bindparams(bindparam("now", type_=Moment))
 
+PORT_OF_0005 = text("INSERT INTO ports (provider_id, port, app, key) VALUES ('box', :port, 'shop', :key)")
+
 
 async def test_what_was_written_is_there_after_opening_again(url: str, clock: Watch) -> None:
     store = await open_store(url, clock)
@@ -90,6 +92,21 @@ async def test_a_database_of_the_first_version_keeps_what_it_holds(url: str, clo
     await store.traffic.put_route(Route(id="all", app="shop", component="web", to=(Backend(component="api"),)))
     await store.apps.delete("shop")
     assert await store.traffic.routes() == []
+    await store.aclose()
+
+
+async def test_ports_published_so_far_keep_their_transport(url: str, clock: Watch) -> None:
+    database = database_at(url)
+    await database.write(lambda connection: migrate(connection, to="0005"))
+    keys = {53: "dns/53/udp", 8080: "web/80/tcp", 9090: "odd"}
+    rows = [{"port": port, "key": key} for port, key in keys.items()]
+    await database.write(lambda connection: connection.execute(PORT_OF_0005, rows))
+    await database.aclose()
+    store = await open_store(url, clock)
+    held = {(53, "udp"): "dns/53/udp", (8080, "tcp"): "web/80/tcp", (9090, "tcp"): "odd"}
+    assert await store.ledger.ports("box") == {place: ("shop", key) for place, key in held.items()}
+    assert await store.ledger.claim_port("box", "other", "dns/53/tcp", (53, "tcp"))
+    assert not await store.ledger.claim_port("box", "other", "dns/53/udp", (53, "udp"))
     await store.aclose()
 
 

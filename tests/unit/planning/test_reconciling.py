@@ -123,7 +123,7 @@ def test_what_is_as_it_should_be_is_not_mentioned() -> None:
         rows=[WEB, done],
         jobs=[done.name],
         leases=[lease(WEB), lease(instance("picked"), state="reserved", epoch=0)],
-        ports={20_000: "shop"},
+        ports={(20_000, "tcp"): "shop"},
         services=[service()],
         endpoints=[endpoint(WEB)],
     )
@@ -137,7 +137,7 @@ def test_what_is_as_it_should_be_is_not_mentioned() -> None:
 
 def test_of_an_app_that_is_gone_all_goes_but_its_data() -> None:
     found = reconciled(
-        known(leases=[lease(WEB)], ports={20_000: "shop", 20_001: "shop"}, secrets=["shop"], data=["shop"]),
+        known(leases=[lease(WEB)], ports={(53, "udp"): "shop", (53, "tcp"): "shop"}, secrets=["shop"], data=["shop"]),
         [volume(), network(), there(WEB)],
     )
     assert told(found) == [
@@ -145,7 +145,7 @@ def test_of_an_app_that_is_gone_all_goes_but_its_data() -> None:
         ("remove", "network", "iarnet-shop"),
         ("keep", "volume", "db/data"),
         ("forget", "lease", WEB.name),
-        ("forget", "port", "20000, 20001"),
+        ("forget", "port", "53/tcp, 53/udp"),
     ]
     assert {f.reason for f in found if f.kind != "volume"} == {"shop is gone"}
 
