@@ -105,9 +105,9 @@ class _Errors:
         self._counts: Counter[tuple[str | None, str]] = Counter()
 
     def count(self) -> int:
-        """One more. What has a deadline for all of its attempts is tried until then."""
+        """One more. What has a deadline for all of its attempts is tried until then, what has no bound for ever."""
         info = activity.info()
-        if info.schedule_to_close_timeout:
+        if info.schedule_to_close_timeout or (info.retry_policy and not info.retry_policy.maximum_attempts):
             return 1
         key = info.workflow_run_id, info.activity_id
         self._counts[key] += 1

@@ -30,7 +30,7 @@ class Monitors(Protocol):
     """The watchers of this node, one per provider."""
 
     def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
-        """Numbered batches after `cursor`, and then as they come."""
+        """Numbered batches after `cursor`, and then as they come, also of one that is attached only later."""
         ...
 
     @property
@@ -58,15 +58,26 @@ class Watching:
 
     @activity.defn
     async def follow_provider(self, attach: Attach) -> None:
-        """Tell `provider.{id}` every batch of changes; the heartbeat carries the cursor over a crash."""
+        """Tell `provider.{id}` every batch of changes; the heartbeat carries the cursor over a crash.
+
+        Raises `NotFound` for a provider that nobody has ever attached.
+        """
         cursor = max([attach.cursor, *activity.info().heartbeat_details[:1]])
         watch = self._client.get_workflow_handle(f"provider.{attach.provider_id}")
         async with heartbeating():
+            await self._require_known(attach.provider_id)
             async for batch in self._monitors.follow(attach.provider_id, cursor):
                 await watch.signal("observed", batch)
                 if batch.status == "active":
                     await begin_reconciliation(self._client, attach.provider_id)
                 activity.heartbeat(batch.cursor)
+
+    async def _require_known(self, provider_id: str) -> None:
+        """One that is not there now is waited for: its engine may be away as the node starts."""
+        known = {p.info.id for p in self._providers.all()}
+        known |= {s.info.id for s in await self._store.providers.states()}
+        if provider_id not in known:
+            raise NotFound(f"This node does not watch {provider_id}.", where=provider_id, hint="iarnet providers ls")
 
     @activity.defn
     async def mend_instance(self, mend: Mend) -> Mended:

@@ -310,7 +310,10 @@ class Builds(Value):
     base_images: dict[str, str] = Field(default={}, description="base image -> the one to use instead")
     ca_bundle: FilePath | None = Field(default=None, description="authorities that build steps trust, PEM")
     proxy: str = Field(default="", description="proxy for build steps, a URL")
-    timeout_s: float = Field(default=1800.0, gt=0, description="seconds that one build may take")
+    # A little less than what runs it may take (`activities.options`): that would begin anew instead of failing.
+    timeout_s: float = Field(
+        default=1800.0, gt=0, le=3500, description="seconds that one build may take, at most 3500"
+    )
 
 
 class Git(Value):
@@ -319,7 +322,7 @@ class Git(Value):
     allow_private_hosts: bool = Field(default=False, description="allow hosts in private and loopback networks")
     max_bytes: SizeBytes = Field(default=GIB, gt=0, description="largest repository")
     max_files: int = Field(default=200_000, gt=0, description="most files in one snapshot")
-    timeout_s: float = Field(default=300.0, gt=0, description="seconds that one fetch may take")
+    timeout_s: float = Field(default=300.0, gt=0, le=590, description="seconds that one fetch may take, at most 590")
     ca_bundle: FilePath | None = Field(default=None, description="authorities to trust for https, PEM")
     proxy: str = Field(default="", description="proxy for https, a URL")
     binary: str = Field(default="git", min_length=1, description="the `git` program, a name or a path")

@@ -109,6 +109,8 @@ class Attachments:
                 await self._look()
             except (IarnetError, RPCError) as error:
                 log.warning("providers can't be looked for now", problem=str(error))
+            except Exception:
+                log.exception("providers can't be looked for now")
 
     async def _look(self) -> None:
         await asyncio.gather(self._find_docker(), self._restore(), self._let_go())
@@ -176,11 +178,22 @@ class Attachments:
         return any(p.info.id == provider_id for p in self.providers.all())
 
     async def _attach(self, provider: Provider, prepared_within_s: float = 0.0) -> None:
-        await self.remotes.attach(provider, self.builder, prepared_within_s)
-        await self.monitors.add(provider)
-        await watch_provider(self.client, provider.info)
+        """All of it or nothing: what is attached by half would count as attached, and not be tried again."""
+        try:
+            await self.remotes.attach(provider, self.builder, prepared_within_s)
+            await self.monitors.add(provider)
+            await watch_provider(self.client, provider.info)
+        except BaseException:
+            await self._drop(provider.info.id)
+            raise
         self._problems.pop(provider.info.id, None)
         log.info("provider attached", provider=provider.info.id, host=provider.info.host)
+
+    async def _drop(self, provider_id: str) -> None:
+        """Here alone: what it runs, and leads there, goes on."""
+        await self.monitors.remove(provider_id)
+        await self.remotes.drop(provider_id)
+        await self.providers.forget(provider_id)
 
     async def _detach(self, provider_id: str) -> None:
         """Its instances run on."""

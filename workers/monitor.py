@@ -64,16 +64,30 @@ class ProviderMonitor:
         self._ours = Resources()
         self._measure_at = 0.0
         self._handled: dict[str, list[ProviderEvent]] = {}
+        self._closed = False
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until closed and cancelled: whatever goes wrong, the store's absence and mistakes of ours included."""
+        lost = False
+        while not self._closed:  # a group of tasks that fails as it is cancelled forgets that it was
             try:
-                await self._watch()
+                await (self._lost() if lost else self._watch())
+                lost = False
             except* IarnetError as errors:
                 problem = str(errors.exceptions[0])
                 log.warning("provider lost", provider=self.provider.info.id, problem=problem)
-                await self._lost()
+                lost = True
+            except* Exception:
+                log.exception("provider lost", provider=self.provider.info.id)
+                lost = True
+            if lost:
+                await asyncio.sleep(_RECONNECT_S)
+
+    async def aclose(self) -> None:
+        """Nothing more is heard of it, and `run` need only be cancelled."""
+        async with self._news:
+            self._closed = True
+            self._news.notify_all()
 
     async def begin(self) -> None:
         """So that it can be placed on. Its figures of before will do for now: to measure what runs there takes a
@@ -94,10 +108,13 @@ class ProviderMonitor:
         await self._seen(health)
 
     async def follow(self, cursor: int) -> AsyncIterator[Batch]:
-        """Batches after `cursor`, and then as they come: what has piled up while the last was told as one."""
+        """Batches after `cursor`, and then as they come, until closed: what has piled up while the last was told as
+        one."""
         while True:
             async with self._news:
                 while not (fresh := [batch for batch in self._batches if batch.cursor > cursor]):
+                    if self._closed:
+                        return
                     await self._news.wait()
             cursor = fresh[-1].cursor
             for batch in joined(fresh):
@@ -114,9 +131,8 @@ class ProviderMonitor:
             dropped = expected
         finally:
             self._handled.pop(instance, None)
-            for event in kept:
-                if event.kind not in dropped:
-                    await self._tell(event)
+            for event in news_among(kept, dropped):
+                await self._tell(event)
 
     async def _watch(self) -> None:
         """What was missed first, then everything as it happens. Raises when the provider can't be reached."""
@@ -187,8 +203,8 @@ class ProviderMonitor:
             if health.reachable:
                 return
             if time.monotonic() > deadline and self._status != "unreachable":
-                self._status = "unreachable"
                 await self._save("unreachable", health)
+                self._status = "unreachable"
                 await self._publish(status="unreachable")
             await asyncio.sleep(_RECONNECT_S)
 
@@ -235,6 +251,14 @@ class ProviderMonitor:
                 Batch(provider_id=self.provider.info.id, cursor=self._cursor, events=events, status=told)
             )
             self._news.notify_all()
+
+
+def news_among(events: Sequence[ProviderEvent], expected: Collection[EventKind]) -> list[ProviderEvent]:
+    """All but the expected. Where a start is expected, that is what led to the last one: what became of the instance
+    afterwards is its own doing."""
+    starts = [n for n, event in enumerate(events, 1) if event.kind == "started"]
+    caused = starts[-1] if starts and "started" in expected else len(events)
+    return [event for n, event in enumerate(events) if n >= caused or event.kind not in expected]
 
 
 def joined(batches: Sequence[Batch]) -> list[Batch]:

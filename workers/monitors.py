@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 import structlog
 
-from iarnet.errors import IarnetError, NotFound
+from iarnet.errors import IarnetError
 from iarnet.models.provider import EventKind
 from iarnet.models.work import Batch
 from iarnet.providers.base import Provider
@@ -22,11 +22,14 @@ class NodeMonitors:
         self._make = make
         self._monitors: dict[str, ProviderMonitor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._added = asyncio.Condition()
 
     async def add(self, provider: Provider) -> None:
         """It can be placed on at once, and is watched from then on."""
         monitor = self._make(provider)
-        self._monitors[provider.info.id] = monitor
+        async with self._added:
+            self._monitors[provider.info.id] = monitor
+            self._added.notify_all()
         try:
             await monitor.begin()
         except IarnetError as error:
@@ -34,7 +37,8 @@ class NodeMonitors:
         self._tasks[provider.info.id] = asyncio.create_task(monitor.run())
 
     async def remove(self, provider_id: str) -> None:
-        self._monitors.pop(provider_id, None)
+        if monitor := self._monitors.pop(provider_id, None):
+            await monitor.aclose()
         if task := self._tasks.pop(provider_id, None):
             task.cancel()
             await asyncio.wait([task])
@@ -49,7 +53,11 @@ class NodeMonitors:
         monitor = self._monitors.get(provider_id)
         return monitor.handling(instance, expected) if monitor else nullcontext()
 
-    def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
-        if provider_id not in self._monitors:
-            raise NotFound(f"This node does not watch {provider_id}.", where=provider_id, hint="iarnet providers ls")
-        return self._monitors[provider_id].follow(cursor)
+    async def follow(self, provider_id: str, cursor: int) -> AsyncIterator[Batch]:
+        """Also of a provider that is attached later, or taken away and attached again."""
+        while True:
+            async with self._added:
+                await self._added.wait_for(lambda: provider_id in self._monitors)
+            async for batch in self._monitors[provider_id].follow(cursor):
+                cursor = batch.cursor
+                yield batch

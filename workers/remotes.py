@@ -78,6 +78,11 @@ class Remotes:
                 async with asyncio.timeout(_END_S):
                     await remote.companion.remove()
 
+    async def drop(self, provider_id: str) -> None:
+        """Traffic there goes on, and is taken up again by the next `attach`."""
+        if remote := self._remotes.pop(provider_id, None):
+            await _close(remote)
+
     async def aclose(self) -> None:
         """Traffic goes on."""
         await asyncio.gather(*map(_close, self._remotes.values()))

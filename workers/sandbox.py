@@ -1,5 +1,6 @@
 """The one workflow sandbox, for workers, the replayer and tests."""
 
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from temporalio.worker.workflow_sandbox._runner import _Instance
 from temporalio.workflow import Info, SandboxImportNotificationPolicy
 
 _SPARE = 20
+# How long an activation waits for the one before it: less than the 2 s after which the SDK gives up on it as well.
+_TURN_S = 1.0
 
 
 def runner(inside: type[WorkflowRunner] = UnsandboxedWorkflowRunner) -> SandboxedWorkflowRunner:
@@ -62,10 +65,31 @@ class _Run(WorkflowInstance):
     def __init__(self, inside: _Instance, spare: list[_Instance]) -> None:
         self._inside = inside
         self._spare = spare
+        self._turn = threading.Lock()
+        self._sound = True
+        self._evicted = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """One at a time, and none after the eviction, when the sandbox may be another run's.
+
+        The SDK gives up on an activation that takes over 2 s, but its thread goes on; then it sends an eviction, and
+        repeats that until one ends well. Only when no thread is in the sandbox any more may one do so.
+        """
+        if not self._turn.acquire(timeout=_TURN_S):
+            self._sound = False
+            raise RuntimeError(f"An activation of {act.run_id} is still under way.")
+        try:
+            return _nothing() if self._evicted else self._activate(act)
+        except BaseException:
+            self._sound = False
+            raise
+        finally:
+            self._turn.release()
+
+    def _activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         completion = self._inside.activate(act)
-        if any(job.HasField("remove_from_cache") for job in act.jobs) and len(self._spare) < _SPARE:
+        self._evicted = any(job.HasField("remove_from_cache") for job in act.jobs)
+        if self._evicted and self._sound and len(self._spare) < _SPARE:
             self._spare.append(self._inside)
         return completion
 
@@ -80,3 +104,9 @@ class _Run(WorkflowInstance):
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
         return StorageDriverStoreContext()
+
+
+def _nothing() -> WorkflowActivationCompletion:
+    completion = WorkflowActivationCompletion()
+    completion.successful.SetInParent()
+    return completion

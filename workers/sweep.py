@@ -29,7 +29,7 @@ _AT_ONCE = 32
 
 
 async def watch_provider(client: Client, info: ProviderInfo) -> None:
-    """`provider.{id}` runs."""
+    """`provider.{id}` runs, and knows the provider's home: the node may have another name than before."""
     await client.start_workflow(
         "ProviderWatch",
         ProviderWatchState(provider_id=info.id, home=info.home),
@@ -38,6 +38,8 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         static_summary=f"watches {info.name}",
+        start_signal="at",
+        start_signal_args=[info.home],
     )
 
 

@@ -51,7 +51,8 @@ class CertificateWatch:
                     return
             else:
                 await self._sleep(upkeep.kind, await self._keep(upkeep, upkeep.kind, asked=asked))
-            if workflow.info().is_continue_as_new_suggested():
+            # A new run would not know that somebody has asked.
+            if not self._changed and workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(self._state)
 
     @workflow.signal
@@ -104,8 +105,8 @@ class CertificateWatch:
         return again_at
 
     async def _issue(self, kind: CertificateKind) -> Issued:
-        node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
         try:
+            node = await workflow.execute_local_activity_method(Placing.this_node, **LOCAL)
             return await on_node(
                 node_queue(node),
                 Certifying.issue_certificate,

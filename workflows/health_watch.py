@@ -31,7 +31,11 @@ _BUSY_S = 10.0
 _BAD = ("died", "oom", "unhealthy", "removed")
 # Names of tasks besides those of instances, which have dashes and no dots.
 _CHANGE = "start.change"
+_PAUSE = "pause.change"
 _GUARD = "guard.holds"
+# Patches: runs that began before them go on as they did (`HealthWatch-unheard` in `tests/replay/histories`).
+_HOLD_AFTER_END = "a hold after the end begins anew"
+_FAILURES_COUNT = "what fails is told or tried again"
 
 
 @workflow.defn
@@ -39,30 +43,32 @@ class HealthWatch:
     @one_input
     def __init__(self, state: HealthWatchState) -> None:
         self._app = state.app
+        self._know(state)
+        self._asked: set[str] = set()
+        self._ended = False
+        # A change began after the end: the app will run, and wants to be watched.
+        self._wanted = False
+        # In the order in which they began: the order in which they are cancelled must be the same in a replay.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def _know(self, state: HealthWatchState) -> None:
         self._holds: dict[str, Hold] = {hold.run_id: hold for hold in state.holds}
         self._restarts: dict[str, Restarts] = {r.instance: r for r in state.restarts}
         # The newest of each instance: while it is mended, or held, more may happen to it.
         self._pending: dict[str, ProviderEvent] = {e.instance.name: e for e in state.pending}
         self._lost: set[str] = set(state.lost)
         self._heal: ChangeRequest | None = state.heal
-        self._asked: set[str] = set()
-        self._ended = False
-        # In the order in which they began: the order in which they are cancelled must be the same in a replay.
-        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, state: HealthWatchState) -> None:
         require_id(f"watch.{state.app}")
         found_by(app=state.app)
-        while not self._ended:
-            workflow.set_current_details(self._details())
-            await workflow.wait_condition(self._has_work)
-            self._begin_what_can_be()
-            if self._may_renew():
-                await self._finish_up()
-                if not self._ended:
-                    workflow.continue_as_new(self._state())
-        await self._finish_up()
+        while True:
+            await self._watch()
+            await self._finish_up()
+            if not self._wanted:
+                return
+            self._ended = self._wanted = False
 
     @workflow.signal
     def observed(self, news: Batch) -> None:
@@ -81,6 +87,10 @@ class HealthWatch:
     def hold(self, hold: Hold) -> None:
         """A change takes components, or gives them back; what it holds is not mended meanwhile."""
         if not hold.release:
+            if self._ended and not self._wanted and workflow.patched(_HOLD_AFTER_END):
+                # What was known is of instances that are gone.
+                self._know(HealthWatchState(app=self._app))
+                self._wanted = True
             self._holds[hold.run_id] = hold
             return
         self._holds.pop(hold.run_id, None)
@@ -91,7 +101,7 @@ class HealthWatch:
     @workflow.signal
     def end(self) -> None:
         """The app is stopped or deleted."""
-        self._ended = True
+        self._ended, self._wanted = True, False
 
     @workflow.update
     async def restart(self, request: RestartRequest) -> int:
@@ -122,6 +132,16 @@ class HealthWatch:
     def state(self) -> HealthWatchState:
         return self._state()
 
+    async def _watch(self) -> None:
+        while not self._ended:
+            workflow.set_current_details(self._details())
+            await workflow.wait_condition(self._has_work)
+            self._begin_what_can_be()
+            if self._may_renew():
+                await self._finish_up()
+                if not self._ended:
+                    workflow.continue_as_new(self._state())
+
     def _has_work(self) -> bool:
         unguarded = bool(self._holds) and _GUARD not in self._tasks
         return self._ended or unguarded or bool(self._free()) or self._may_change() or self._may_renew()
@@ -135,11 +155,11 @@ class HealthWatch:
         return {component for hold in self._holds.values() for component in hold.components}
 
     def _may_change(self) -> bool:
-        return self._heal is not None and not self._holds and _CHANGE not in self._tasks
+        return self._heal is not None and not self._holds and not self._tasks.keys() & {_CHANGE, _PAUSE}
 
     def _may_renew(self) -> bool:
         """The history is long, and nothing is under way that a new run would not know of."""
-        return workflow.info().is_continue_as_new_suggested() and not self._tasks.keys() - {_GUARD}
+        return workflow.info().is_continue_as_new_suggested() and not self._tasks.keys() - {_PAUSE, _GUARD}
 
     def _begin_what_can_be(self) -> None:
         if self._ended:
@@ -167,12 +187,16 @@ class HealthWatch:
             await work()
         except FailureError as error:
             if not is_cancelled_exception(error):
-                workflow.logger.warning("%s: %s", name, failure_of(error).message)
+                _tell(name, error)
 
     async def _finish_up(self) -> None:
         for task in list(self._tasks.values()):
             task.cancel()
         await workflow.wait_condition(lambda: not self._tasks and workflow.all_handlers_finished())
+
+    def _is_over(self) -> bool:
+        """Asked after an activity: one that ends well although it was cancelled leaves its caller uncancelled."""
+        return self._ended and workflow.patched(_FAILURES_COUNT)
 
     async def _mend(self, event: ProviderEvent) -> None:
         """Until it is well again, or the budget is spent."""
@@ -189,6 +213,8 @@ class HealthWatch:
                 await asyncio.sleep(pause)
             await workflow.wait_condition(lambda: instance.component not in self._held())
             mended = await self._restart(mend)
+            if self._is_over():
+                return
             if mended.outcome == "gone":
                 self._heal = self._heal or ChangeRequest(app=self._app, cause="heal", fetch=False)
             if mended.outcome == "ignored":
@@ -212,7 +238,13 @@ class HealthWatch:
         spent = self._restarts.get(mend.instance, Restarts(instance=mend.instance))
         if not spent.given_up:
             self._restarts[mend.instance] = spent.model_copy(update={"given_up": True})
-            await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **WATCH)
+            try:
+                await workflow.execute_activity_method(Watching.give_up, mend, task_queue=QUEUE, **WATCH)
+            except FailureError:
+                # Said the next time, then. A release may have cleared it meanwhile.
+                if mend.instance in self._restarts and workflow.patched(_FAILURES_COUNT):
+                    self._restarts[mend.instance] = spent
+                raise
 
     def _give_back(self, name: str) -> None:
         """Nothing was wrong after all: it costs nothing of the budget. A release may have cleared it meanwhile."""
@@ -230,8 +262,10 @@ class HealthWatch:
                 summary=f"restart {mend.instance}: {mend.reason}",
                 **MEND,
             )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
+        except FailureError as error:
+            # That of a local activity comes as it is.
+            counts = isinstance(error, ActivityError) or workflow.patched(_FAILURES_COUNT)
+            if is_cancelled_exception(error) or not counts:
                 raise
             return Mended(outcome="failed", detail=failure_of(error).message)
 
@@ -242,19 +276,32 @@ class HealthWatch:
         return node_queue(home)
 
     async def _start_change(self) -> None:
-        """What can't be mended in place is a change; when one runs already, it is asked again afterwards."""
+        """What can't be mended in place is a change; one that can't be started now is asked for again afterwards."""
         request, self._heal = self._heal, None
         assert request is not None, "called only when there is one"
-        started = await workflow.execute_activity_method(
-            Watching.start_change, request, task_queue=QUEUE, summary=f"start a change: {request.cause}", **WATCH
-        )
-        if not started:
-            self._heal = self._heal or request
+        if await self._has_started(request) or self._is_over():
+            return
+        self._heal = self._heal or request
+        if workflow.patched(_FAILURES_COUNT):
+            # A task of its own, as a new run needn't know of it: else one that never starts would grow this one.
+            self._begin(_PAUSE, partial(workflow.sleep, _BUSY_S))
+        else:
             await workflow.sleep(_BUSY_S)
+
+    async def _has_started(self, request: ChangeRequest) -> bool:
+        try:
+            return await workflow.execute_activity_method(
+                Watching.start_change, request, task_queue=QUEUE, summary=f"start a change: {request.cause}", **WATCH
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error) or not workflow.patched(_FAILURES_COUNT):
+                raise
+            _tell(_CHANGE, error)
+            return False
 
     async def _guard(self) -> None:
         """A change that was terminated never gives back: then the app is brought to a known state again."""
-        while self._holds:
+        while self._holds and not self._is_over():
             await workflow.sleep(_HOLD_CHECK_S)
             for hold in list(self._holds.values()):
                 if not await self._still_runs(hold) and hold.run_id in self._holds:
@@ -293,3 +340,7 @@ class HealthWatch:
         if restarts.given_up:
             return "❌ given up"
         return "⏳ being restarted" if name in self._tasks else "✅ restarted"
+
+
+def _tell(name: str, error: FailureError) -> None:
+    workflow.logger.warning("%s: %s", name, failure_of(error).message)

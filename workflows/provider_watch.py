@@ -21,6 +21,7 @@ class ProviderWatch:
         self._newest = state.cursor
         self._inbox: list[Batch] = []
         self._ended = False
+        self._moved = False
 
     @workflow.run
     async def run(self, state: ProviderWatchState) -> None:
@@ -34,10 +35,10 @@ class ProviderWatch:
             summary=f"follow {state.provider_id}",
             **FOLLOW,
         )
-        while not self._ended and not workflow.info().is_continue_as_new_suggested():
-            await workflow.wait_condition(lambda: bool(self._inbox) or self._ended or following.done())
+        while self._stays() and not workflow.info().is_continue_as_new_suggested():
+            await workflow.wait_condition(lambda: bool(self._inbox) or not self._stays() or following.done())
             await self._hear_all()
-            if following.done() and not self._ended:
+            if following.done() and self._stays():
                 await following  # it never ends well: a watch that hears nothing must not look like one that does
         following.cancel()
         await workflow.wait([following])
@@ -53,6 +54,13 @@ class ProviderWatch:
             self._inbox.append(batch)
 
     @workflow.signal
+    def at(self, home: str) -> None:
+        """The provider is attached, by the node of this name. It may have been followed by another, or removed."""
+        self._moved = self._moved or self._ended or home != self._state.home
+        self._ended = False
+        self._state = self._state.model_copy(update={"home": home})
+
+    @workflow.signal
     def end(self) -> None:
         """The provider is no longer registered."""
         self._ended = True
@@ -60,6 +68,9 @@ class ProviderWatch:
     @workflow.query
     def state(self) -> ProviderWatchState:
         return self._state
+
+    def _stays(self) -> bool:
+        return not (self._ended or self._moved)
 
     async def _hear_all(self) -> None:
         while self._inbox:

@@ -73,6 +73,7 @@ class World:
         self.own = OwnAuthority(self.secrets, NODE, clock, [HOST])
         self.acme = Played(self.sign)
         issuers = {"own": self.own, "acme": self.acme}
+        self.carrier = always(NODE)
         self.certifying = Certifying(store, self.secrets, self.led, issuers, clock)
 
     async def sign(self) -> Pair:
@@ -141,6 +142,12 @@ async def until(look: Callable[[], Awaitable[Any]]) -> Any:
 
 @pytest.fixture
 async def world(tmp_path: Path, client: Client) -> AsyncIterator[World]:
+    async with _world(tmp_path, client) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _world(tmp_path: Path, client: Client) -> AsyncIterator[World]:
     store = await open_store(f"sqlite:///{tmp_path}/iarnet.db", clock)
     await store.apps.create("shop", GitSource(url="https://example.org/shop.git"))
     made = World(store, client)
@@ -160,7 +167,7 @@ async def working(world: World) -> AsyncIterator[None]:
         certifying.look_at_domain,
         certifying.note_problem,
         certifying.forget_keys,
-        Placing(always(NODE)).this_node,
+        Placing(lambda app: world.carrier(app)).this_node,
     ]
     failures = FailureInterceptor(world.secrets)
     async with (
@@ -340,3 +347,34 @@ async def test_a_domain_that_has_gone_when_it_is_looked_at(world: World) -> None
     await asyncio.wait_for(world.watch.result(), WITHIN_S)
     with pytest.raises(NotFound):
         await world.secrets.get(f"tls/{HOST}/0")
+
+
+async def test_what_was_asked_for_is_not_lost_with_the_run(tmp_path: Path, renewing: Client) -> None:
+    async def refuse() -> Pair:
+        raise AuthorityRefused("no")
+
+    async with _world(tmp_path, renewing) as world:
+        world.acme.act = refuse
+        await world.add("acme")
+        await watch_certificate(renewing, HOST)
+        await until(world.pauses)
+        await world.tell()
+
+        async def asked_again() -> bool:
+            return world.acme.asked == 2
+
+        await until(asked_again)
+
+
+async def test_a_node_that_can_not_be_found_is_a_failure_like_others(world: World) -> None:
+    async def nobody(app: str) -> str:
+        raise NotFound("No node is there.")
+
+    found, world.carrier = world.carrier, nobody
+    await world.add("own")
+    await watch_certificate(world.client, HOST)
+    assert await world.problem() == "No node is there."
+    await until(world.pauses)
+    world.carrier = found
+    await world.tell()
+    await world.certificate()

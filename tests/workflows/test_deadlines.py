@@ -10,6 +10,8 @@ import pytest
 import workflows
 from activities import options
 from activities.options import undoing
+from iarnet.config import load_settings
+from iarnet.errors import InvalidConfig
 
 ROOT = Path(workflows.__path__[0]).parent
 OPTIONS: dict[str, Any] = {k: v for k, v in vars(options).items() if k.isupper() and isinstance(v, dict)}
@@ -22,7 +24,7 @@ PATIENT = {
 
 CONDITIONS = {
     ("workflows/execution.py", "_after"): "the end of operations, each of which has deadlines",
-    ("workflows/health_watch.py", "run"): "something to do: a watch lasts as long as its app",
+    ("workflows/health_watch.py", "_watch"): "something to do: a watch lasts as long as its app",
     ("workflows/health_watch.py", "_finish_up"): "the end of what it has cancelled itself",
     ("workflows/health_watch.py", "_mend"): "the end of a change, of which the guard of holds makes sure",
     ("workflows/provider_watch.py", "run"): "something to do: a watch lasts as long as its provider",
@@ -59,6 +61,15 @@ def test_every_activity_has_a_deadline_for_its_begin_and_for_its_end(name: str) 
     assert taken_up != (name in PATIENT)
     limited = found["retry_policy"].maximum_attempts > 0 or "schedule_to_close_timeout" in found
     assert limited or name in PATIENT, "what fails is tried a number of times, or for a time"
+
+
+@pytest.mark.parametrize(("key", "within"), [("builds.timeout_s", "BUILD"), ("git.timeout_s", "SOURCE")])
+def test_a_setting_allows_less_than_the_activity_has(tmp_path: Path, key: str, within: str) -> None:
+    """What that ends is begun anew; what the setting ends fails, and says so."""
+    name = f"IARNET_{key.upper().replace('.', '__')}"
+    given = f"{OPTIONS[within]['start_to_close_timeout'].total_seconds():g}"
+    with pytest.raises(InvalidConfig, match=rf"{key}.* must be less than or equal to \d+, not .*{given}"):
+        load_settings(None, {"HOME": str(tmp_path), name: given}, {}, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["BUILD", "DEPLOY", "REMOVE", "PREPARE"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
@@ -19,7 +20,7 @@ PATIENCE = 6
 class Unlucky(ActivityInboundInterceptor):
     """The activity: it has no success until `mended`."""
 
-    def __init__(self, error: type[IarnetError] = GatewayUnavailable) -> None:
+    def __init__(self, error: type[Exception] = GatewayUnavailable) -> None:
         self.mended = False
         self._error = error
 
@@ -28,9 +29,10 @@ class Unlucky(ActivityInboundInterceptor):
             raise self._error("not yet")
 
 
-def environment(attempt: int) -> ActivityEnvironment:
+def environment(attempt: int, attempts: int = 30) -> ActivityEnvironment:
     made = ActivityEnvironment()
-    made.info = replace(made.info, attempt=attempt, schedule_to_close_timeout=None)
+    policy = RetryPolicy(maximum_attempts=attempts)
+    made.info = replace(made.info, attempt=attempt, schedule_to_close_timeout=None, retry_policy=policy)
     return made
 
 
@@ -38,9 +40,9 @@ def interceptor(activity: Unlucky) -> ActivityInboundInterceptor:
     return FailureInterceptor(SealedSecrets(MemoryRows(), b"k" * 32)).intercept_activity(activity)
 
 
-async def is_final(under: ActivityInboundInterceptor, attempt: int) -> bool:
+async def is_final(under: ActivityInboundInterceptor, attempt: int, attempts: int = 30) -> bool:
     with pytest.raises(ApplicationError) as raised:
-        await environment(attempt).run(under.execute_activity, None)
+        await environment(attempt, attempts).run(under.execute_activity, None)
     return raised.value.non_retryable
 
 
@@ -58,6 +60,12 @@ async def test_what_is_away_is_waited_for_longer(error: type[IarnetError], patie
     """With the pauses of `activities.options`, 20 s for an engine, a minute for the store."""
     under = interceptor(Unlucky(error))
     assert [await is_final(under, n) for n in range(1, patience + 1)] == [False] * (patience - 1) + [True]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, ValueError])
+async def test_what_may_be_tried_for_ever_is(error: type[Exception]) -> None:
+    under = interceptor(Unlucky(error))
+    assert not any([await is_final(under, n, attempts=0) for n in range(1, 30)])
 
 
 async def test_a_success_begins_anew() -> None:

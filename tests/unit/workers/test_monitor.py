@@ -2,23 +2,25 @@
 told of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
+from activities.caused import BY_DEPLOYING, BY_REMOVING, BY_RESTARTING
+from iarnet.errors import StoreUnavailable
 from iarnet.gateway.direct import Direct
 from iarnet.models.instance import Instance
-from iarnet.models.provider import ProviderEvent
+from iarnet.models.provider import EventKind, ProviderEvent
 from iarnet.models.resources import Resources
 from iarnet.models.work import Batch
 from iarnet.providers.memory import MemoryProvider
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
 from tests.contract.store.values import spec
-from workers.monitor import ProviderMonitor, joined
+from workers.monitor import ProviderMonitor, joined, news_among
 
 BEFORE, NOW = Resources(cpu_millis=1000, memory_bytes=2**30), Resources(cpu_millis=2000, memory_bytes=2**31)
 
@@ -102,6 +104,114 @@ async def test_what_a_change_does_to_an_instance_is_no_news_unless_it_fails(stor
     with pytest.raises(ValueError, match="half-way"):
         await fail()
     assert await told() == ["failing"]
+    running.cancel()
+
+
+async def test_what_becomes_of_an_instance_after_a_restart_is_told(store: SqlStore) -> None:
+    provider = MemoryProvider("one")
+    watching = monitor(store, provider)
+    running = asyncio.create_task(watching.run())
+    news = watching.follow(0)
+    assert (await anext(news)).status == "active"
+    for name in ("web", "other"):
+        await provider.deploy(spec(name=name, owner="here", ports=()))
+
+    async def heard() -> None:
+        """As far as here: news come in their order."""
+        provider.end("other")
+        assert [event.instance.name for event in (await anext(news)).events] == ["other"]
+
+    async with watching.handling("web", ("died", "started")):
+        await provider.restart("web")
+        provider.end("web")
+        await heard()
+    assert [(e.kind, e.instance.name) for e in (await anext(news)).events] == [("died", "web")]
+    running.cancel()
+
+
+def happened(*kinds: EventKind) -> list[ProviderEvent]:
+    return [event.model_copy(update={"kind": kind}) for kind in kinds for event in batch(1, "a").events]
+
+
+@pytest.mark.parametrize(
+    ("expected", "events", "told"),
+    [
+        (BY_RESTARTING, ["died", "started"], []),
+        (BY_RESTARTING, ["died"], []),
+        (BY_RESTARTING, ["died", "started", "died"], ["died"]),
+        (BY_RESTARTING, ["died", "started", "oom", "died"], ["oom", "died"]),
+        (BY_DEPLOYING, ["started", "died"], ["died"]),
+        (BY_REMOVING, ["died", "removed"], []),
+        (BY_REMOVING, ["started", "died", "removed"], ["started"]),
+        ((), ["died", "started", "died"], ["died", "started", "died"]),
+    ],
+)
+def test_what_one_has_caused_oneself_is_no_news(
+    expected: Collection[EventKind], events: Sequence[EventKind], told: Sequence[EventKind]
+) -> None:
+    assert [event.kind for event in news_among(happened(*events), expected)] == told
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.monitor._RECONNECT_S", 0.01)
+    monkeypatch.setattr("workers.monitor._GRACE_S", 0.0)
+
+
+class Away:
+    """What one asks for is not there."""
+
+    def __init__(self, error: Exception) -> None:
+        self.asked = asyncio.Event()
+        self.times = 0
+        self._error = error
+
+    async def __call__(self, *given: object) -> Any:
+        self.times += 1
+        self.asked.set()
+        raise self._error
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_one_that_is_away_together_with_the_store_is_heard_again(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, away = MemoryProvider("one"), Away(StoreUnavailable("no answer"))
+    watching = monitor(store, provider)
+    running = asyncio.create_task(watching.run())
+    news = watching.follow(0)
+    assert (await anext(news)).status == "active"
+    with monkeypatch.context() as patch:
+        patch.setattr(store.providers, "save_state", away)
+        provider.disconnect()
+        await asyncio.wait_for(away.asked.wait(), 10)
+    assert (await asyncio.wait_for(anext(news), 10)).status == "unreachable"
+    assert (await known(store))[0] == "unreachable"
+    provider.reconnect()
+    assert (await asyncio.wait_for(anext(news), 10)).status == "active"
+    running.cancel()
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_mistake_does_not_end_it(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, mistake = MemoryProvider("one"), Away(ValueError("a mistake"))
+    watching = monitor(store, provider)
+    with monkeypatch.context() as patch:
+        patch.setattr(provider, "instances", mistake)
+        running = asyncio.create_task(watching.run())
+        await asyncio.wait_for(mistake.asked.wait(), 10)
+    assert (await asyncio.wait_for(anext(watching.follow(0)), 10)).status == "active"
+    running.cancel()
+
+
+async def test_while_the_store_is_away_it_pauses(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Away(StoreUnavailable("no answer"))
+    monkeypatch.setattr(store.providers, "save_state", away)
+    running = asyncio.create_task(monitor(store, MemoryProvider("one")).run())
+    await asyncio.wait_for(away.asked.wait(), 10)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert away.times == 1
     running.cancel()
 
 
