@@ -150,6 +150,7 @@ class Planning:
                 edges=revision.edges,
                 old_edges=await self._old_edges(prepare, scene),
                 undoing=prepare.compensation,
+                proven=scene.proven,
                 scope=scope,
                 unreachable=scene.unreachable,
                 renewed=await self._renewed(revision, serving, scene),

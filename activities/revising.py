@@ -14,6 +14,7 @@ from iarnet.models.source import Source
 from iarnet.models.work import Prepare
 from iarnet.planning.desired import check, qualify
 from iarnet.planning.graph import order
+from iarnet.planning.volumes import with_data_kept
 from iarnet.secrets.base import Secrets
 from iarnet.sources.base import Sources, Tree
 from iarnet.store.base import Clock, Store
@@ -47,6 +48,8 @@ class Revising:
         app = await self._store.apps.get(prepare.request.app)
         if prepare.request.revision is not None:
             revision = await self._old(app, prepare.request.revision)
+            if await self._is_away(revision):
+                revision = await self._renumbered(revision, prepare.dry_run)
             if not prepare.dry_run and not prepare.compensation:
                 await self._store.apps.set_settings(app.name, revision.settings)
             return Target(revision, await self._builds(app, revision))
@@ -65,13 +68,25 @@ class Revising:
         return Target(revision, await self._builds(app, revision))
 
     async def _moved(self, app: App, dry_run: bool) -> Target:
-        """What runs, and nothing newer, under a new number: what is lost keeps its name until it comes back."""
-        running = await self._old(app, app.revision)
-        latest = next(iter(await self._store.facts.revisions(app.name, limit=1)), running)
-        revision = running.model_copy(update={"number": latest.number + 1, "created_at": self._clock()})
-        if not dry_run:
-            await self._store.facts.save_revision(revision)
+        """What runs, and nothing newer."""
+        revision = await self._renumbered(await self._old(app, app.revision), dry_run)
         return Target(revision, await self._builds(app, revision))
+
+    async def _renumbered(self, revision: Revision, dry_run: bool) -> Revision:
+        """The same under a new number: what is lost keeps its name until it comes back."""
+        latest = next(iter(await self._store.facts.revisions(revision.app, limit=1)), revision)
+        again = revision.model_copy(update={"number": latest.number + 1, "created_at": self._clock()})
+        if not dry_run:
+            await self._store.facts.save_revision(again)
+        return again
+
+    async def _is_away(self, revision: Revision) -> bool:
+        """Instances of it may still run where nobody can be asked now."""
+        rows = [row for row in await self._store.instances.list(app=revision.app) if row.revision == revision.number]
+        if not rows:
+            return False
+        reached = {s.info.id for s in await self._store.providers.states() if s.status == "active"}
+        return any(row.provider_id not in reached for row in rows)
 
     async def _old(self, app: App, number: int) -> Revision:
         revision = await self._store.facts.revision(app.name, number)
@@ -98,7 +113,7 @@ class Revising:
             commit=source.commit,
             tree=source.tree,
             subdir=source.git.subdir,
-            components=corrected.components,
+            components=with_data_kept(corrected.components, latest.components if latest else ()),
             edges=corrected.edges,
             images={c.name: self._image(app, tree, c) for c in corrected.components},
             settings=settings,

@@ -8,6 +8,7 @@ from typing import Protocol
 from iarnet.models.app import Revision
 from iarnet.models.component import Component
 from iarnet.models.instance import Instance, InstanceSpec
+from iarnet.models.lease import Place
 from iarnet.models.plan import Kept
 from iarnet.models.provider import ProviderState
 from iarnet.models.traffic import Route, ServedPort, Service
@@ -28,12 +29,13 @@ class Specs(Protocol):
 
 @dataclass(frozen=True)
 class Scene:
-    """An app and the providers. `admitted`: the instances that the gateways lead to, or will when they are well;
-    `routes`: those of users."""
+    """An app and the providers. `proven`: the epoch of its last change that ended well; `admitted`: the instances
+    that the gateways lead to, or will when they are well; `routes`: those of users."""
 
     states: dict[str, ProviderState]
     actual: tuple[Instance, ...]
     previous: Revision | None
+    proven: int
     services: tuple[Service, ...]
     admitted: frozenset[str]
     routes: tuple[Route, ...] = ()
@@ -48,10 +50,11 @@ class Scene:
         """The components that a change of this scope leaves alone."""
         return set() if scope is None else {i.component for i in self.actual} - {*scope}
 
-    def host_ports(self, provider_id: str) -> set[int]:
+    def host_ports(self, provider_id: str) -> set[Place]:
         """What the app listens on there, itself or through the gateway."""
-        direct = {p.host_port for i in self.actual if i.provider_id == provider_id for p in i.ports if p.host_port}
-        return direct | {port.host_port for port in self.served_by(provider_id) if port.host_port}
+        here = [port for i in self.actual if i.provider_id == provider_id for port in i.ports]
+        direct = {(port.host_port, port.protocol) for port in here if port.host_port}
+        return direct | {(p.host_port, p.transport) for p in self.served_by(provider_id) if p.host_port}
 
     def served_by(self, provider_id: str) -> tuple[ServedPort, ...]:
         """What is served there now."""
@@ -117,9 +120,10 @@ class Scene:
 async def look(store: Store, providers: Providers, owner: str, name: str) -> Scene:
     """Raises `NotFound` when there is no such app."""
     app, states = await asyncio.gather(store.apps.get(name), _states(store))
-    actual, previous, services, endpoints, routes = await asyncio.gather(
+    actual, previous, proven, services, endpoints, routes = await asyncio.gather(
         _actual(store, providers, owner, name, states),
         store.facts.revision(app.name, app.revision),
+        store.facts.proven(name),
         store.traffic.services(name),
         store.traffic.endpoints(name),
         store.traffic.routes(name),
@@ -128,6 +132,7 @@ async def look(store: Store, providers: Providers, owner: str, name: str) -> Sce
         states=states,
         actual=tuple(actual),
         previous=previous,
+        proven=proven,
         services=tuple(services),
         admitted=frozenset(e.instance for e in endpoints if e.state in _ADMITTED),
         routes=tuple(routes),

@@ -64,6 +64,10 @@ class InstanceSpec(Value):
         what = self.model_dump(mode="json", exclude={"name", "revision", "epoch", "owner", "hosts", "room"})
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
+    def is_done_by(self, instance: "Instance") -> bool:
+        """It is a job, and that one has carried it out: it is not to run again."""
+        return self.kind == "job" and instance.state == "exited" and instance.exit_code == 0
+
 
 InstanceState = Literal["pending", "created", "running", "exited", "lost", "removed"]
 

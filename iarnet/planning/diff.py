@@ -1,7 +1,7 @@
 """Desired against actual: the operations between them, as a DAG."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from iarnet.models.edge import Condition, Edge
@@ -26,7 +26,8 @@ class Wanted:
 class World:
     """What a plan is made from. `scope`: the components to touch; `unreachable`: providers not to be called;
     `renewed`: the components to replace although they are the same, as what they need has another address;
-    `old_edges`: those of what is to go.
+    `old_edges`: those of what is to go; `proven`: the epoch of the last change that ended well. What a later one has
+    made may never have become ready.
 
     `undoing`: what is there is a release that did not come about, and each component goes back as soon as it can.
     `release` maps a provider to the volumes to remove there, with the network, once nothing runs.
@@ -40,6 +41,7 @@ class World:
     unreachable: Collection[str] = ()
     renewed: Collection[str] = ()
     undoing: bool = False
+    proven: int = 0
     release: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -57,6 +59,7 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
     coexist (a volume with one writer, a host port that both publish, one name) the old one goes first, as late as
     possible.
     """
+    world = replace(world, wanted=[_as_begun(wanted, world) for wanted in world.wanted])
     kept = _kept(world)
     names = {k.instance for k in kept}
     new = [w for w in world.wanted if w.spec.name not in names and _in_scope(world, w.spec.component)]
@@ -69,7 +72,7 @@ def diff(world: World) -> tuple[tuple[Operation, ...], tuple[Kept, ...]]:
         and _in_scope(world, instance.component)
         and instance.provider_id not in world.unreachable
     ]
-    operations = [*_builds(new), *(op for wanted in new for op in _deploys(wanted, new, old, world.edges))]
+    operations = [*_builds(new), *(op for wanted in new for op in _deploys(wanted, new, old, world))]
     if not world.undoing:
         operations += _commit(operations, new, old)
     operations += [_remove(instance, new, old, world) for instance in old]
@@ -99,8 +102,26 @@ def _kept(world: World) -> list[Kept]:
     return kept
 
 
+def _as_begun(wanted: Wanted, world: World) -> Wanted:
+    """Under the name of the one that a change has begun and not seen through: it is adopted, and waited for."""
+    there = _alike(wanted, world)
+    if there is None or _stays_as_it_is(there, world):
+        return wanted
+    return replace(wanted, spec=wanted.spec.model_copy(update={"name": there.name, "revision": there.revision}))
+
+
 def _stayer(wanted: Wanted, world: World) -> Instance | None:
-    """The one that is wanted already; of two, as while what is the same is replaced, the one of its name."""
+    """The one that is wanted already, if it is known to have become ready."""
+    there = _alike(wanted, world)
+    return there if there and _stays_as_it_is(there, world) else None
+
+
+def _stays_as_it_is(instance: Instance, world: World) -> bool:
+    return instance.state != "running" or instance.epoch <= world.proven
+
+
+def _alike(wanted: Wanted, world: World) -> Instance | None:
+    """What is as wanted already; of two, as while what is the same is replaced, the one of that name."""
     found = [instance for instance in world.actual if _matches(wanted, instance, world.renewed)]
     return min(found, key=lambda instance: instance.name != wanted.spec.name, default=None)
 
@@ -108,9 +129,8 @@ def _stayer(wanted: Wanted, world: World) -> Instance | None:
 def _matches(wanted: Wanted, instance: Instance, renewed: Collection[str]) -> bool:
     """The instance is what is wanted already, whatever revision made it."""
     alive = instance.state == "running" and instance.component not in renewed
-    done = wanted.spec.kind == "job" and instance.state == "exited" and instance.exit_code == 0
     return (
-        (alive or done)
+        (alive or wanted.spec.is_done_by(instance))
         and instance.component == wanted.spec.component
         and instance.replica == wanted.spec.replica
         and instance.provider_id == wanted.provider_id
@@ -163,10 +183,8 @@ def _makers(new: Sequence[Wanted]) -> dict[str, BuildRequest]:
     return makers
 
 
-def _deploys(
-    wanted: Wanted, new: Sequence[Wanted], old: Sequence[Instance], edges: Sequence[Edge]
-) -> list[Operation]:
-    spec = wanted.spec
+def _deploys(wanted: Wanted, new: Sequence[Wanted], old: Sequence[Instance], world: World) -> list[Operation]:
+    spec, edges = wanted.spec, world.edges
     first = [i for i in old if _gives_way(i, wanted)]
     goal: Condition = "completed" if spec.kind == "job" else "healthy"
     early = any(e.to == spec.component and e.condition == "started" for e in edges)
@@ -179,7 +197,7 @@ def _deploys(
         spec=spec,
         until="started" if early else goal,
         after=(*_prerequisites(wanted, new, edges), *(_remove_id(i) for i in first)),
-        reason=_reason(wanted, old),
+        reason=_reason(wanted, old, world),
     )
     if not early:
         return [deploy]
@@ -309,8 +327,10 @@ def _stays(instance: Instance, new: Sequence[Wanted]) -> bool:
     return not any(_gives_way(instance, w) for w in new)
 
 
-def _reason(wanted: Wanted, old: Sequence[Instance]) -> str:
+def _reason(wanted: Wanted, old: Sequence[Instance], world: World) -> str:
     spec = wanted.spec
+    if _alike(wanted, world):
+        return "begun, and not known to be ready"
     before = [i for i in old if i.component == spec.component and i.replica == spec.replica]
     if not before:
         return "new"

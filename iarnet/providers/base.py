@@ -49,9 +49,9 @@ class Provider(Protocol):
     async def deploy(self, spec: InstanceSpec) -> Instance:
         """Make it run, and the network and volumes that it needs. Returns once it is started, not ready.
 
-        Adopts an instance of this name when labels and spec hash match (starting it if it is stopped), raises
-        `SpecMismatch` when they don't, `StaleEpoch` when a newer epoch has been here, `PortTaken` when a host
-        port is held by something else, `ProviderRefused` for what it can't do.
+        Adopts an instance of this name when labels and spec hash match (starting it if it is stopped, unless it is a
+        job that has ended well), raises `SpecMismatch` when they don't, `StaleEpoch` when a newer epoch has been
+        here, `PortTaken` when a host port is held by something else, `ProviderRefused` for what it can't do.
         """
         ...
 

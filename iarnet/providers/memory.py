@@ -21,6 +21,7 @@ from iarnet.errors import (
 )
 from iarnet.models.component import HealthCheck
 from iarnet.models.instance import Instance, InstanceSpec, Listener, LogLine, LogQuery, ProbeResult
+from iarnet.models.lease import Place
 from iarnet.models.provider import Capabilities, EventKind, ProviderEvent, ProviderHealth, ProviderInfo, UsageSample
 from iarnet.models.reconciliation import Belonging
 from iarnet.models.resources import GIB, Capacity, Resources
@@ -80,7 +81,7 @@ class MemoryProvider:
         self._clock = clock
         self._all: dict[str, _Running] = {}
         self._epochs: dict[str, int] = {}
-        self._held_ports: set[int] = set()
+        self._held_ports: set[Place] = set()
         self._listeners: list[tuple[str, asyncio.Queue[ProviderEvent | None]]] = []
         self._made = 0
 
@@ -112,9 +113,9 @@ class MemoryProvider:
         one.lines.append(LogLine(instance=name, time=self._clock(), stream=stream, text=text))
         one.news.set()
 
-    def hold_port(self, port: int) -> None:
+    def hold_port(self, port: int, protocol: str = "tcp") -> None:
         """Something that is not ours listens there."""
-        self._held_ports.add(port)
+        self._held_ports.add((port, protocol))
 
     def disconnect(self) -> None:
         """It can't be reached; its instances run on."""
@@ -168,7 +169,7 @@ class MemoryProvider:
         self._refuse_impossible(spec)
         self._admit(spec.app, spec.epoch)
         one = self._adopt(spec)
-        if one is not None and one.instance.state == "running":
+        if one is not None and (one.instance.state == "running" or spec.is_done_by(one.instance)):
             return one.instance
         if one is None:
             await self._step("create", spec.name)
@@ -301,7 +302,7 @@ class MemoryProvider:
 
     async def host_port_free(self, port: int, protocol: str = "tcp") -> bool:
         await self._step("host_port_free")
-        return self._port_holder(port) is None
+        return self._port_holder((port, protocol)) is None
 
     async def check(self) -> ProviderHealth:
         if not self.reachable:
@@ -324,7 +325,7 @@ class MemoryProvider:
         if self._images is not None and spec.image not in self._images:
             raise ImageUnavailable(f"No such image: {spec.image}", where=self.info.id, hint="build or pull it first")
         self.networks.add(spec.app)
-        self.volumes |= {f"{spec.app}/{spec.component}/{v.name}" for v in spec.volumes}
+        self.volumes |= {f"{spec.app}/{v.of or spec.component}/{v.name}" for v in spec.volumes}
         self._made += 1
         created = Instance(
             name=spec.name,
@@ -358,21 +359,21 @@ class MemoryProvider:
         return one.instance
 
     def _take_ports(self, spec: InstanceSpec) -> None:
-        for port in (p.host_port for p in spec.ports if p.host_port):
-            holder = self._port_holder(port)
+        for place in _places(spec):
+            holder = self._port_holder(place)
             if holder is not None:
                 raise PortTaken(
-                    f"Host port {port} is held by {holder}",
+                    f"Host port {place[0]} is held by {holder}",
                     where=self.info.id,
                     component=spec.component,
                     hint=f"free it, or set {spec.component}.host_port to another one",
                 )
 
-    def _port_holder(self, port: int) -> str | None:
-        if port in self._held_ports:
+    def _port_holder(self, place: Place) -> str | None:
+        if place in self._held_ports:
             return "another program on that host"
         running = (one for one in self._all.values() if one.instance.state == "running")
-        return next((one.spec.name for one in running if port in {p.host_port for p in one.spec.ports}), None)
+        return next((one.spec.name for one in running if place in _places(one.spec)), None)
 
     def _adopt(self, spec: InstanceSpec) -> _Running | None:
         self._refuse_foreign(spec.name)
@@ -446,6 +447,10 @@ class MemoryProvider:
 
 def _at(network: AppNetwork, slot: int) -> AppNetwork:
     return network.model_copy(update={"address": f"{network.address}-{slot}"}) if slot else network
+
+
+def _places(spec: InstanceSpec) -> set[Place]:
+    return {(port.host_port, port.protocol) for port in spec.ports if port.host_port}
 
 
 def _instance(instance: Instance) -> Belonging:

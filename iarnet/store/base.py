@@ -13,7 +13,7 @@ from iarnet.models.app import App, AppStatus, Event, Revision, Settings
 from iarnet.models.change import Begin, Deployment, DeploymentStatus, Failure, Progress
 from iarnet.models.domains import Certificate, Challenge, Domain
 from iarnet.models.instance import Instance, InstanceSpec
-from iarnet.models.lease import Lease
+from iarnet.models.lease import Lease, Place
 from iarnet.models.plan import Plan
 from iarnet.models.provider import ProviderRegistration, ProviderState
 from iarnet.models.resources import Resources
@@ -93,6 +93,10 @@ class Facts(Protocol):
 
     async def deployments(self, app: str, limit: int = 50) -> list[Deployment]:
         """Newest first."""
+        ...
+
+    async def proven(self, app: str) -> int:
+        """The epoch of its last change that ended well; 0 when there is none."""
         ...
 
     async def save_plan(self, deployment_id: str, plan: Plan) -> None: ...
@@ -224,17 +228,17 @@ class Ledger(Protocol):
         ...
 
     async def claim_port(
-        self, provider_id: str, app: str, key: str, port: int, given_up: Collection[str] = ()
+        self, provider_id: str, app: str, key: str, place: Place, given_up: Collection[str] = ()
     ) -> bool:
-        """`key` is `{component}/{port}/{protocol}`. False when another app holds the port, or another key of this one
-        that isn't among those `given_up`.
+        """`key` is `{component}/{port}/{transport}`. False when another app holds the place, or another key of this
+        one that isn't among those `given_up`.
 
-        A key holds one port per provider: claiming another one gives the first back.
+        A key holds one place per provider: claiming another one gives the first back.
         """
         ...
 
-    async def ports(self, provider_id: str) -> dict[int, tuple[str, str]]:
-        """Host port -> (app, key)."""
+    async def ports(self, provider_id: str) -> dict[Place, tuple[str, str]]:
+        """Place -> (app, key)."""
         ...
 
     async def release_ports(self, app: str, keep: set[tuple[str, str]] | None = None) -> None:

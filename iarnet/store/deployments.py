@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from iarnet.errors import NotFound, StaleEpoch
 from iarnet.models.app import App, AppStatus
@@ -68,6 +68,11 @@ class Deployments:
     async def deployments(self, app: str, limit: int = 50) -> list[Deployment]:
         query = select(*COLUMNS).where(deployments.c.app == app).order_by(deployments.c.number.desc()).limit(limit)
         return await self._database.read(lambda c: [_deployment_of(row) for row in c.execute(query)])
+
+    async def proven(self, app: str) -> int:
+        ended_well = (deployments.c.app == app, deployments.c.status == "succeeded")
+        query = select(func.max(deployments.c.epoch)).where(*ended_well)
+        return await self._database.read(lambda connection: connection.scalar(query)) or 0
 
     async def save_plan(self, deployment_id: str, plan: Plan) -> None:
         values = {"plan": plan, "revision": plan.revision, "previous_revision": plan.previous_revision}

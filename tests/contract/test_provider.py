@@ -136,6 +136,7 @@ async def test_an_image_that_cannot_be_had(world: World) -> None:
 async def test_a_port_that_something_else_holds(world: World) -> None:
     port = await world.hold_port()
     assert not await world.provider.host_port_free(port)
+    assert await world.provider.host_port_free(port, "udp")
     with pytest.raises(PortTaken, match=str(port)) as refused:
         await world.provider.deploy(_publishing(world, "web", port))
     assert refused.value.component == "web"
@@ -255,6 +256,18 @@ async def test_deploying_again_adopts(world: World) -> None:
     await world.end(first.name, 1)
     revived = await world.restarted().deploy(spec_of(world, epoch=2))
     assert (revived.id, revived.state, revived.exit_code) == (first.id, "running", None)
+
+
+async def test_a_job_that_has_done_its_work_is_not_started_again(world: World) -> None:
+    job = spec_of(world, kind="job")
+    made = await world.provider.deploy(job)
+    await world.end(made.name, 0)
+    done = await world.restarted().deploy(job)
+    assert (done.id, done.state, done.exit_code) == (made.id, "exited", 0)
+    failed = spec_of(world, "seed", kind="job")
+    made = await world.provider.deploy(failed)
+    await world.end(made.name, 1)
+    assert (await world.provider.deploy(failed)).state == "running"
 
 
 async def test_remove_ends_it_and_may_be_repeated(world: World) -> None:

@@ -228,8 +228,9 @@ class DockerProvider:
                 component=spec.component,
                 hint="remove it first; a changed component gets a new revision and with it a new name",
             )
-        if found["State"]["Running"]:
-            return instance(found, self.info.id)
+        there = instance(found, self.info.id)
+        if found["State"]["Running"] or spec.is_done_by(there):
+            return there
         if found["State"]["Status"] in _BEYOND_STARTING:
             await self._discard(found["Id"])
             return None

@@ -132,6 +132,15 @@ async def test_deployments_are_listed_newest_first(store: SqlStore) -> None:
     assert [d.number for d in await store.facts.deployments("shop", limit=3)] == [4, 3, 2]
 
 
+async def test_what_is_proven_rises_with_each_change_that_ends_well(store: SqlStore) -> None:
+    assert await store.facts.proven("shop") == 0
+    for status, proven in (("succeeded", 1), ("failed", 1), ("rolled-back", 1), ("succeeded", 4)):
+        begun = await store.facts.begin(begin(git=GIT))
+        await store.facts.finish(begun.id, status, progress(), None)
+        assert await store.facts.proven("shop") == proven
+    assert await store.facts.proven("other") == 0
+
+
 async def test_a_plan_belongs_to_a_deployment(store: SqlStore) -> None:
     plan = Plan(
         app="shop",

@@ -133,6 +133,26 @@ async def test_what_ran_on_a_lost_provider_moves_as_it_was(world: World, tmp_pat
     assert [kept.instance for kept in plan.kept] == ["iarnet-shop-web-r2-0"]
 
 
+async def test_going_back_to_what_may_still_run_on_a_lost_provider_makes_no_twin_of_it(
+    world: World, tmp_path: Path
+) -> None:
+    await world.see(one="active")
+    source = application(tmp_path / "repository", worker("web"))
+    await world.bring(source)
+    await world.carry_out(ChangeRequest(app="shop"))
+    await world.see(one="unreachable", two="active")
+    back = await world.carry_out(ChangeRequest(app="shop", cause="rollback", revision=1))
+    assert [(op.provider_id, op.instance) for op in back.operations] == [("two", "iarnet-shop-web-r2-0")]
+    await world.see(one="active")
+    healed = ChangeRequest(app="shop", cause="heal", revision=back.revision)
+    begin = Begin(app="shop", cause="heal", workflow_id="change.shop", run_id="back")
+    deployment = await world.run(world.recording.begin_change, begin)
+    plan: Plan = await world.run(world.planning.prepare_change, Prepare(deployment=deployment, request=healed))
+    assert [(op.kind, op.instance, op.provider_id) for op in plan.operations] == [
+        ("remove", "iarnet-shop-web-r1-0", "one")
+    ]
+
+
 async def test_nowhere_to_go_is_said(world: World, tmp_path: Path) -> None:
     await world.see(one="active")
     await world.bring(application(tmp_path / "repository", worker("web")))

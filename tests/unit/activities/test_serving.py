@@ -30,6 +30,7 @@ def scene(*, gateway: bool = True, **served: tuple[ServedPort, ...]) -> Scene:
         states={id: _state(id, gateway=gateway) for id in ("p", "q")},
         actual=(),
         previous=None,
+        proven=0,
         services=tuple(
             Service(**dict(port), app="shop", provider_id=id, address="10.210.8.1", subnet="10.210.8.0/26")
             for id, ports in served.items()

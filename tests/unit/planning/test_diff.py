@@ -32,13 +32,16 @@ def spec(component: str, revision: int = 1, image: str = "a", replica: int = 0, 
     )
 
 
-def running(s: InstanceSpec, provider: str = "p", state: str = "running", exit_code: int | None = None) -> Instance:
+def running(
+    s: InstanceSpec, provider: str = "p", state: str = "running", exit_code: int | None = None, epoch: int = 0
+) -> Instance:
     return Instance(
         name=s.name,
         app=s.app,
         component=s.component,
         replica=s.replica,
         revision=s.revision,
+        epoch=epoch,
         provider_id=provider,
         spec_hash=s.spec_hash,
         state=state,
@@ -70,6 +73,34 @@ def test_unchanged_instances_stay_whatever_revision_made_them() -> None:
     operations, kept = diff(World(wanted=[Wanted(new, "p")], actual=[running(old)]))
     assert operations == ()
     assert [k.instance for k in kept] == [old.name]
+
+
+def test_what_was_begun_and_not_seen_through_is_waited_for_before_anything_goes() -> None:
+    old, begun = spec("web", 1), spec("web", 2, image="b")
+    operations, kept = diff(World(wanted=[Wanted(begun, "p")], actual=[running(old), running(begun, epoch=5)]))
+    assert ids(operations) == ["deploy.web.0", "commit", f"remove.{old.name}"]
+    assert op(operations, f"remove.{old.name}").after == ("commit",)
+    assert op(operations, "deploy.web.0").reason == "begun, and not known to be ready"
+    assert kept == ()
+    world = World(wanted=[Wanted(begun, "p")], actual=[running(old), running(begun, epoch=5)], proven=5)
+    assert [k.instance for k in diff(world)[1]] == [begun.name]
+
+
+def test_what_was_begun_keeps_its_name_in_a_later_revision() -> None:
+    begun = spec("web", 2)
+    operations, _ = diff(World(wanted=[Wanted(spec("web", 3), "p")], actual=[running(begun, epoch=5)]))
+    assert [(o.id, o.instance) for o in operations] == [("deploy.web.0", begun.name)]
+    assert operations[0].spec
+    assert (operations[0].spec.name, operations[0].spec.revision) == (begun.name, 2)
+
+
+def test_a_job_that_still_runs_is_waited_for_by_who_needs_it() -> None:
+    job, web = spec("migrate", kind="job"), spec("web")
+    edges = [Edge(from_="web", to="migrate", condition="completed")]
+    world = World(wanted=[Wanted(job, "p"), Wanted(web, "p")], actual=[running(job, epoch=5)], edges=edges)
+    operations, _ = diff(world)
+    assert op(operations, "deploy.migrate.0").until == "completed"
+    assert op(operations, "deploy.web.0").after == ("deploy.migrate.0",)
 
 
 def test_what_ran_goes_when_all_that_is_new_is_there() -> None:
@@ -222,7 +253,8 @@ def releases(draw: st.DrawFn) -> Release:
         for s in some_specs(2)
     ]
     before = [Wanted(s, draw(st.sampled_from(["p", "q"]))) for s in some_specs(1)]
-    actual = [running(w.spec, w.provider_id) for w in before]
+    # Some of it no change has seen through.
+    actual = [running(w.spec, w.provider_id, epoch=draw(st.sampled_from([0, 1]))) for w in before]
     return Release(before, World(wanted=wanted, actual=actual, edges=some_edges(), old_edges=some_edges()))
 
 
@@ -251,7 +283,8 @@ class Carried:
         if operation.kind == "deploy":
             assert operation.spec
             if operation.spec.volumes:
-                here = [i for (p, _), i in self.there.items() if p == operation.provider_id]
+                at = operation.provider_id, operation.instance
+                here = [i for place, i in self.there.items() if place[0] == at[0] and place != at]
                 assert operation.component not in {i.component for i in here}, "two writers of one volume"
             instance = running(operation.spec, operation.provider_id)
             self.there[(operation.provider_id, operation.instance)] = instance
