@@ -88,7 +88,7 @@ class Attachments:
                 await self.providers.forget(registration.id)
                 raise
             if self.attaches and await self._is_home_of(registration):
-                await self._attach(provider, _PREPARED_S)
+                await self._attach(provider, added=True)
             elif self.attaches:
                 await self.providers.forget(registration.id)
             return health
@@ -177,12 +177,12 @@ class Attachments:
     def _has(self, provider_id: str) -> bool:
         return any(p.info.id == provider_id for p in self.providers.all())
 
-    async def _attach(self, provider: Provider, prepared_within_s: float = 0.0) -> None:
+    async def _attach(self, provider: Provider, *, added: bool = False) -> None:
         """All of it or nothing: what is attached by half would count as attached, and not be tried again."""
         try:
-            await self.remotes.attach(provider, self.builder, prepared_within_s)
+            await self.remotes.attach(provider, self.builder, _PREPARED_S if added else 0)
             await self.monitors.add(provider)
-            await watch_provider(self.client, provider.info)
+            await watch_provider(self.client, provider.info, added=added)
         except BaseException:
             await self._drop(provider.info.id)
             raise

@@ -19,6 +19,7 @@ from iarnet.models.change import ChangeRequest, ImportRequest
 from iarnet.models.provider import ProviderInfo
 from iarnet.models.work import ProviderWatchState
 from iarnet.store.base import Store
+from workflows.attributes import NODE
 
 log = structlog.get_logger()
 
@@ -28,9 +29,13 @@ _CHANGES = ("deploying", "stopping", "deleting")
 _AT_ONCE = 32
 
 
-async def watch_provider(client: Client, info: ProviderInfo) -> None:
-    """`provider.{id}` runs, and knows the provider's home: the node may have another name than before."""
-    await client.start_workflow(
+async def watch_provider(client: Client, info: ProviderInfo, *, added: bool = False) -> None:
+    """`provider.{id}` runs, and knows the provider's home: the node may have another name than before.
+
+    `added`: just now. Its watch of before may be ending still. The others are told only what they don't know: who is
+    told something at a start is in the way of what has to go on.
+    """
+    watch = await client.start_workflow(
         "ProviderWatch",
         ProviderWatchState(provider_id=info.id, home=info.home),
         id=f"provider.{info.id}",
@@ -38,9 +43,9 @@ async def watch_provider(client: Client, info: ProviderInfo) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         static_summary=f"watches {info.name}",
-        start_signal="at",
-        start_signal_args=[info.home],
     )
+    if added or (await watch.describe()).typed_search_attributes.get(NODE) != info.home:
+        await watch.signal("at", info.home)
 
 
 async def sweep(client: Client, store: Store, watching: Watching, running: Container[str]) -> None:

@@ -7,7 +7,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 _APP = SearchAttributeKey.for_keyword("IarnetApp")
 _CAUSE = SearchAttributeKey.for_keyword("IarnetCause")
-_NODE = SearchAttributeKey.for_keyword("IarnetNode")
+NODE = SearchAttributeKey.for_keyword("IarnetNode")
 _REVISION = SearchAttributeKey.for_int("IarnetRevision")
 
 
@@ -16,7 +16,7 @@ def found_by(*, app: str = "", cause: str = "", node: str = "", revision: int = 
     updates = [
         *_update(_APP, app),
         *_update(_CAUSE, cause),
-        *_update(_NODE, node),
+        *_update(NODE, node),
         *_update(_REVISION, revision),
     ]
     if updates:

@@ -73,9 +73,9 @@ async def working(client: Client, *nodes: Node) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def attached(client: Client, home: str) -> WorkflowHandle[Any, Any]:
+async def attached(client: Client, home: str, *, added: bool = False) -> WorkflowHandle[Any, Any]:
     """As a node of that name attaches it."""
-    await watch_provider(client, ProviderInfo(id="one", name="One", type="memory", home=home))
+    await watch_provider(client, ProviderInfo(id="one", name="One", type="memory", home=home), added=added)
     return client.get_workflow_handle("provider.one")
 
 
@@ -108,6 +108,17 @@ async def test_a_node_under_another_name_hears_its_provider_again(client: Client
     assert len(node.followed) == 1
 
 
+async def test_a_watch_that_knows_its_node_is_not_woken_at_each_start(client: Client) -> None:
+    node = Node("here")
+    async with working(client, node):
+        watch = await attached(client, "here")
+        await until(lambda: len(node.followed) == 1)
+        before = (await watch.describe()).history_length
+        await attached(client, "here")
+        assert (await watch.describe()).history_length == before
+        await end(watch)
+
+
 async def test_where_it_was_followed_it_is_no_more_and_what_was_heard_is_known(client: Client) -> None:
     old, new = Node("old"), Node("new")
     async with working(client, old, new):
@@ -129,7 +140,7 @@ async def test_one_that_is_attached_again_as_its_watch_ends_is_watched(client: C
         await until(lambda: len(node.followed) == 1)
         await watch.signal("end")
         await until(lambda: node.told)
-        await attached(client, "here")
+        await attached(client, "here", added=True)
         node.may_stop.set()
         await until(lambda: len(node.followed) == 2)
         await end(watch)
@@ -139,7 +150,7 @@ async def test_one_that_was_removed_and_attached_unheard_is_watched(client: Clie
     node = Node("here")
     watch = await attached(client, "here")
     await watch.signal("end")
-    await attached(client, "here")
+    await attached(client, "here", added=True)
     async with working(client, node):
         await until(lambda: bool(node.followed))
         await end(watch)

@@ -24,6 +24,7 @@ from workers.attaching import Attachments
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
 from workers.remotes import BASE, Remotes
+from workflows.attributes import NODE
 
 NOBODY = ProviderRegistration(
     id="far", name="Far", type="docker", url="tcp://127.0.0.1:1", config={"insecure": "true"}
@@ -37,10 +38,23 @@ class Temporal:
         self.away = True
         self.begun: list[str] = []
 
-    async def start_workflow(self, *given: Any, id: str, **values: Any) -> None:
+    async def start_workflow(self, *given: Any, id: str, **values: Any) -> "Watch":
         if self.away:
             raise RPCError("no answer", RPCStatusCode.UNAVAILABLE, b"")
         self.begun.append(id)
+        return Watch()
+
+
+class Watch:
+    async def describe(self) -> "Watch":
+        return self
+
+    @property
+    def typed_search_attributes(self) -> dict[Any, str]:
+        return {NODE: "here"}
+
+    async def signal(self, name: str, *given: Any) -> None:
+        pass
 
 
 class Node:
