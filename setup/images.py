@@ -94,7 +94,6 @@ class Images:
         argv += [f"--tag={tag}" for tag in image.tags if tag not in taken]
         with tempfile.TemporaryFile() as context:
             _write_context(image, context)
-            context.seek(0)
             # The classic builder: Debian's docker.io lacks the plug-in that the other one needs.
             env = {"DOCKER_BUILDKIT": "0"}
             run_logged(f"image-{image.folder}", [*argv, "-"], timeout=BUILD_SECONDS, env=env, stdin=context)

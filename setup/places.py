@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 TAIL_LINES = 30
+TRIES = 3
+PAUSE_SECONDS = 3
 
 
 def cache_directory() -> Path:
@@ -49,26 +51,37 @@ def run_logged(
     *,
     timeout: float,
     env: Mapping[str, str] | None = None,
-    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdin: IO[bytes] | None = None,
 ) -> None:
-    """Run `argv` with its output in `logs/NAME.log` of the cache; exit with the end of it when it fails."""
+    """Run `argv` with its output in `logs/NAME.log` of the cache; exit with the end of it when it fails for good.
+
+    Nearly all that a set-up runs fetches something: a name that is not found once, or an answer that breaks off, must
+    not cost the whole of it.
+    """
     log = log_path(name)
-    with log.open("ab") as output:
-        start = output.tell()
-        output.write(f"\n$ {' '.join(argv)}\n".encode())
-        output.flush()
-        done = subprocess.run(
-            argv,
-            stdin=stdin,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            env={**os.environ, **(env or {})},
-            check=False,
-        )
-    if done.returncode:
-        tail = "\n".join(log.read_bytes()[start:].decode(errors="replace").splitlines()[-TAIL_LINES:])
-        raise SystemExit(f"{tail}\n{name}: `{argv[0]}` ended with {done.returncode}; the whole log is {log}")
+    for attempt in range(1, TRIES + 1):
+        with log.open("ab") as output:
+            start = output.tell()
+            output.write(f"\n$ {' '.join(argv)}\n".encode())
+            output.flush()
+            if stdin:
+                stdin.seek(0)
+            done = subprocess.run(
+                argv,
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                env={**os.environ, **(env or {})},
+                check=False,
+            )
+        if not done.returncode:
+            return
+        if attempt < TRIES:
+            say(f"again   {name}: `{argv[0]}` ended with {done.returncode}")
+            time.sleep(PAUSE_SECONDS)
+    tail = "\n".join(log.read_bytes()[start:].decode(errors="replace").splitlines()[-TAIL_LINES:])
+    raise SystemExit(f"{tail}\n{name}: `{argv[0]}` ended with {done.returncode}; the whole log is {log}")
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from iarnet.processes import started_with
 TUNED = (
     "history.transferProcessorMaxPollRPS=5000",
     "history.timerProcessorMaxPollRPS=5000",
+    # By default what is due within a second is done a second later: each first retry, each short pause.
+    'history.timerProcessorMaxTimeShift="20ms"',
     "system.enableActivityEagerExecution=true",
     "system.enableEagerWorkflowStart=true",
     "frontend.enableUpdateWorkflowExecution=true",
