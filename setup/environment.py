@@ -10,6 +10,8 @@ from places import Stopwatch, cache_directory, exclusively, run_logged, say
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 INSTALL_SECONDS = 1200
+# `xds-protos` has old copies of what these have, and which of them comes last is chance.
+BURIED = ("googleapis-common-protos", "opentelemetry-proto")
 
 
 def main() -> None:
@@ -20,10 +22,13 @@ def main() -> None:
     watch = Stopwatch()
     uv = _uv()
     python = ("--python", str(VENV / "bin" / "python"))
+    locked = ("--compile-bytecode", "--require-hashes")
+    again = [word for name in BURIED for word in ("--reinstall-package", name)]
     with exclusively("environment"):
         for arguments in (
             ("venv", "--allow-existing", "--python", sys.executable, str(VENV)),
-            ("pip", "sync", *python, "--compile-bytecode", "--require-hashes", str(ROOT / "requirements.lock")),
+            ("pip", "sync", *python, *locked, str(ROOT / "requirements.lock")),
+            ("pip", "install", *python, *locked, *again, "--no-deps", "-r", str(ROOT / "requirements.lock")),
             ("pip", "install", *python, "--no-deps", "--editable", str(ROOT)),
         ):
             run_logged("venv", [uv, *arguments], timeout=INSTALL_SECONDS)

@@ -37,6 +37,7 @@ from iarnet.analysis.corrections import apply_corrections
 from iarnet.builds.docker import DockerBuilder
 from iarnet.builds.late import LateBuilder
 from iarnet.config import Loaded, Settings
+from iarnet.errors import Missing
 from iarnet.models.resources import Resources
 from iarnet.providers.base import Provider
 from iarnet.providers.registry import DockerOptions, ProviderRegistry, default_sockets
@@ -129,7 +130,15 @@ async def running(settings: Settings, role: Role = "node", beside: Sequence[Prov
 async def _traces(stack: AsyncExitStack, settings: Settings) -> Sequence[Interceptor]:
     if not settings.telemetry.endpoint:
         return []
-    telemetry = await asyncio.to_thread(import_module, "workers.telemetry")
+    try:
+        telemetry = await asyncio.to_thread(import_module, "workers.telemetry")
+    except ImportError as error:
+        # `xds-protos` has old copies of some of its files, and an installer may have put them on top.
+        raise Missing(
+            f"Traces can't be sent with what is installed: {error}",
+            where="telemetry.endpoint",
+            hint="pip install --force-reinstall --no-deps opentelemetry-proto googleapis-common-protos",
+        ) from error
     made: Sequence[Interceptor] = await stack.enter_async_context(
         telemetry.tracing_to(settings.telemetry.endpoint, settings.node_name)
     )
