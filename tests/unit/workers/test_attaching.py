@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from iarnet.providers.registry import DockerOptions, ProviderRegistry
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
 from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
+from tests.unit.workers.conftest import clock
 from workers.attaching import Attachments
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
@@ -89,10 +89,6 @@ class Node:
     def _monitor(self, provider: Provider) -> ProviderMonitor:
         self.watched.append(provider.info.id)
         return ProviderMonitor(provider, self.store, "here", clock, lambda total: total, Direct())
-
-
-def clock() -> datetime:
-    return datetime.now(UTC)
 
 
 @pytest.fixture

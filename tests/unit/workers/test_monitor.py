@@ -2,9 +2,7 @@
 told of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -17,23 +15,12 @@ from iarnet.models.provider import EventKind, ProviderEvent
 from iarnet.models.resources import Resources
 from iarnet.models.work import Batch
 from iarnet.providers.memory import MemoryProvider
-from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
 from tests.contract.store.values import spec
+from tests.unit.workers.conftest import clock
 from workers.monitor import ProviderMonitor, joined, news_among
 
 BEFORE, NOW = Resources(cpu_millis=1000, memory_bytes=2**30), Resources(cpu_millis=2000, memory_bytes=2**31)
-
-
-def clock() -> datetime:
-    return datetime.now(UTC)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(f"sqlite:///{tmp_path}/iarnet.db", clock)
-    yield opened
-    await opened.aclose()
 
 
 def monitor(store: SqlStore, provider: MemoryProvider) -> ProviderMonitor:

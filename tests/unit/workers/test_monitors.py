@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,8 +15,8 @@ from iarnet.models.work import Attach, Batch
 from iarnet.providers.memory import MemoryProvider
 from iarnet.providers.registry import ProviderRegistry
 from iarnet.secrets.sealed import MemoryRows, SealedSecrets
-from iarnet.store.open import open_store
 from iarnet.store.sql import SqlStore
+from tests.unit.workers.conftest import clock
 from workers.gateways import NodeGateways
 from workers.monitor import ProviderMonitor
 from workers.monitors import NodeMonitors
@@ -37,17 +35,6 @@ class Told:
         await self.batches.put(batch)
 
     async def start_workflow(self, *given: Any, **values: Any) -> None: ...
-
-
-def clock() -> datetime:
-    return datetime.now(UTC)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(f"sqlite:///{tmp_path}/iarnet.db", clock)
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture
